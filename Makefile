@@ -1,0 +1,64 @@
+# make alone lists the targets; CI calls the same ones.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint types arrows generated pytest format generate clean
+
+# The Python that is here is used.
+export UV_PYTHON_DOWNLOADS := never
+VENV := .venv
+UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/tools/bin/uv)
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help: ## List what make can do
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+setup: $(READY) ## Install everything into .venv (needs only Python 3.11+; uv is fetched if it is missing)
+
+$(UV):
+	python3 -m venv $(VENV)/tools
+	$(VENV)/tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+
+$(READY): pyproject.toml uv.lock | $(UV)
+	$(UV) sync --frozen --all-extras
+	@touch $@
+
+demo: setup ## The whole loop on this machine, in under five minutes
+	$(BIN)/questline demo
+
+test: check ## What CI runs
+
+check: lint types arrows generated pytest ## All checks: lint, types, arrows between rooms, generated files, tests
+
+lint: setup
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+
+types: setup
+	$(BIN)/mypy
+
+arrows: setup
+	$(BIN)/lint-imports
+
+generated: setup generate
+	@git diff --exit-code -- '*/pb/*' docs/events.md || { echo "generated files differ: commit what 'make generate' wrote"; exit 1; }
+
+pytest: setup
+	$(BIN)/pytest
+
+format: setup ## Format the code and mend what ruff can mend
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+generate: setup ## Make the generated files again from the .proto files
+	$(BIN)/python -m grpc_tools.protoc -Icomponents -Iingest \
+	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+	  --python_out=components --mypy_out=components components/questline_core/pb/*.proto
+	$(BIN)/python -m grpc_tools.protoc -Icomponents -Iingest \
+	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy --plugin=protoc-gen-mypy_grpc=$(BIN)/protoc-gen-mypy_grpc \
+	  --python_out=ingest --mypy_out=ingest --grpc_python_out=ingest --mypy_grpc_out=ingest ingest/questline_ingest/pb/ingest.proto
+	$(BIN)/python -m grpc_tools.protoc -Icomponents -Iingest \
+	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
+	  --python_out=ingest --mypy_out=ingest ingest/questline_ingest/pb/open_inference.proto
+
+clean: ## Remove the environment and all that was made here
+	rm -rf $(VENV) .questline demo-out

@@ -1,0 +1,1 @@
+"""The broker: its port and its embedded adapter."""

@@ -1,0 +1,67 @@
+"""The broker port: what carries serialized events from the gateway to the stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from questline_core.adapters import open_adapter
+
+MAX_ATTEMPTS = 5
+"""A message that was delivered this often without an acknowledgement becomes a dead letter."""
+
+EVENT, REJECT = "event", "reject"
+"""Values of the attribute `kind`: a serialized `Event`, or a serialized `Reject`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A payload, and attributes that are read without parsing it: `kind`, `id`, `name`, `time`, `trace`."""
+
+    data: bytes
+    attributes: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """A message handed to a consumer, which must ack or nack it before its lease ends."""
+
+    message: Message
+    ack_id: str
+    attempt: int
+    """1 on the first delivery."""
+
+
+class Broker(Protocol):
+    """At-least-once delivery. A delivery that is neither acked nor nacked comes again when its lease ends."""
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Return when all messages are durable.
+
+        Raises:
+            BrokerFull: no message of this call is durable.
+        """
+
+    def pull(self, *, max_messages: int, lease_s: float) -> list[Delivery]:
+        """Take up to `max_messages` that nobody holds; empty when there are none now."""
+
+    def ack(self, ack_ids: Sequence[str]) -> None:
+        """Mark deliveries as done; unknown and expired ids are ignored."""
+
+    def nack(self, ack_ids: Sequence[str]) -> None:
+        """Give deliveries back, to be delivered again at once or kept as dead letters after `MAX_ATTEMPTS`."""
+
+    def depth(self) -> int:
+        """Count the messages that are not acked yet, dead letters left out."""
+
+    def close(self) -> None:
+        """Release files and threads; what is durable stays."""
+
+
+_BROKERS = {"spool": ("questline_core.broker.spool:open_spool", "ingest")}
+
+
+def open_broker(address: str, **options: Any) -> Broker:
+    """Open the broker at an address such as `spool:/var/questline/spool`."""
+    return open_adapter("broker", address, _BROKERS, **options)  # type: ignore[no-any-return]

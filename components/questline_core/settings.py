@@ -1,0 +1,120 @@
+"""Where everything is: the settings that all processes of one installation share, read once from the environment.
+
+Every process has one settings object, a subclass of `PlatformSettings` with what that process needs beside. A setting
+`spend_url` is read from `QUESTLINE_SPEND_URL`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from questline_core.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The one folder that holds all embedded state."""
+
+    root: Path
+
+    @property
+    def spool(self) -> Path:
+        """The embedded broker: one SQLite database for each gateway process."""
+        return self.root / "spool"
+
+    @property
+    def warehouse(self) -> Path:
+        """The embedded warehouse: a folder of Parquet files for each table."""
+        return self.root / "warehouse"
+
+    @property
+    def models(self) -> Path:
+        """The model store: MODEL/VERSION/."""
+        return self.root / "models"
+
+    @property
+    def serving(self) -> Path:
+        """The InferenceService manifests that the local serving process obeys, and their status."""
+        return self.root / "serving"
+
+    @property
+    def features(self) -> Path:
+        """The snapshot of every player's running features, mapped by the gateway."""
+        return self.root / "features"
+
+    @property
+    def pipelines(self) -> Path:
+        """Outputs and cache of pipeline runs on this machine."""
+        return self.root / "pipelines"
+
+    @property
+    def logs(self) -> Path:
+        """One log file for each process of `questline up`."""
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        """One file for each running process of `questline up`: its pid and ports."""
+        return self.root / "run"
+
+
+class PlatformSettings(BaseSettings):
+    """What every process needs to find the others. An empty address means the embedded part under `home`."""
+
+    model_config = SettingsConfigDict(env_prefix="QUESTLINE_", frozen=True, extra="ignore")
+
+    home: Path = Path(".questline")
+    """Folder of all embedded state."""
+    broker: str = ""
+    """Address of the broker: `spool:FOLDER`."""
+    warehouse: str = ""
+    """Address of the warehouse: `duckdb:FOLDER`."""
+    model_host: str = ""
+    """Address of what serves the models: `folder:FOLDER`."""
+    model_store: str = ""
+    """Folder or URL (fsspec) that holds MODEL/VERSION/."""
+    title: str = Field(default="game", min_length=1, max_length=64)
+    """Title for events that bring none."""
+
+    @classmethod
+    def read(cls, **overrides: object) -> Self:
+        """Read the settings from the environment; `None` in an override leaves the environment's value.
+
+        Raises:
+            BadInput: names every variable with a bad value and what is wrong with it.
+        """
+        try:
+            return cls(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
+        except ValidationError as error:
+            lines = [f"QUESTLINE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+            raise BadInput("settings that cannot be used:\n  " + "\n  ".join(lines)) from None
+
+    @property
+    def paths(self) -> Home:
+        """The folders under `home`, absolute."""
+        return Home(self.home.expanduser().resolve())
+
+    @property
+    def broker_url(self) -> str:
+        """Address of the broker, with the embedded default filled in."""
+        return self.broker or f"spool:{self.paths.spool}"
+
+    @property
+    def warehouse_url(self) -> str:
+        """Address of the warehouse, with the embedded default filled in."""
+        return self.warehouse or f"duckdb:{self.paths.warehouse}"
+
+    @property
+    def model_host_url(self) -> str:
+        """Address of what serves the models, with the embedded default filled in."""
+        return self.model_host or f"folder:{self.paths.serving}"
+
+    @property
+    def model_store_url(self) -> str:
+        """Root of the model store, with the embedded default filled in."""
+        return self.model_store or str(self.paths.models)

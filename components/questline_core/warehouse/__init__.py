@@ -1,0 +1,1 @@
+"""The warehouse: its port, GoogleSQL on DuckDB, and its embedded adapter."""
