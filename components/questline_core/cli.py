@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points, version
+from typing import Annotated, Any
 
-import click
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from questline_core.errors import MissingExtra, QuestlineError
 
 GROUP = "questline.commands"
 
 
-def as_command(target: Any, name: str) -> click.Command:
-    """Make a click command of what a room registers: a function, or a Typer app with sub-commands."""
+def as_command(target: Any, name: str) -> Any:
+    """Make a command of what a room registers: a function, or a Typer app with sub-commands."""
     if isinstance(target, typer.Typer):
         return typer.main.get_command(target)
     app = typer.Typer(add_completion=False)
@@ -24,7 +23,7 @@ def as_command(target: Any, name: str) -> click.Command:
     return typer.main.get_command(app)
 
 
-def load_command(point: EntryPoint) -> click.Command:
+def load_command(point: EntryPoint) -> Any:
     """Import one sub-command.
 
     Raises:
@@ -39,42 +38,55 @@ def load_command(point: EntryPoint) -> click.Command:
         raise MissingExtra(f"questline {point.name}", room if room != "core" else "all") from error
 
 
-class Rooms(click.Group):
+class Rooms(TyperGroup):
     """A group whose commands are entry points, loaded when they are named."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the framework's signature
         """Name the commands of every installed room."""
         return sorted(point.name for point in entry_points(group=GROUP))
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the framework's signature
         """Load the command of this name; one that cannot be loaded explains itself when it is called."""
         for point in entry_points(group=GROUP, name=cmd_name):
             try:
                 command = load_command(point)
             except MissingExtra as error:
-                return click.Command(cmd_name, callback=_raising(error), help=f"Not installed. {error}")
+                return _unavailable(cmd_name, error)
             command.name = cmd_name
             return command
         return None
 
 
-def _raising(error: QuestlineError) -> Callable[[], None]:
-    def callback() -> None:
+def _unavailable(name: str, error: MissingExtra) -> TyperCommand:
+    def explain() -> None:
         raise error
 
-    return callback
+    return TyperCommand(name, callback=explain, help=f"Not installed. {error}")
 
 
-@click.group(cls=Rooms, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="questline")
-def questline() -> None:
+questline = typer.Typer(cls=Rooms, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(version("questline"))  # noqa: T201 - what a person reads
+        raise typer.Exit
+
+
+@questline.callback()
+def root(
+    *,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
     """Telemetry in, predictions back: a machine-learning platform for live games."""
 
 
 def main() -> None:
     """Run a command; an error of ours is one sentence on standard error and exit code 1, never a stack trace."""
     try:
-        questline(standalone_mode=True)
+        questline()
     except QuestlineError as error:
         print(f"questline: {error}", file=sys.stderr)  # noqa: T201 - what a person reads
         sys.exit(1)

@@ -1,0 +1,1 @@
+"""Events become rows: the Beam transforms, and the driver that runs them over the spool."""

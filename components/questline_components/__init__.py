@@ -1,0 +1,1 @@
+"""The pipeline steps: each a thin shell over the kernel."""

@@ -1,0 +1,70 @@
+"""What a long-running process tells the others: one JSON file with its pid, addresses and counters while it is ready."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from questline_core.errors import BadInput
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Put a small file in place in one step, so that a reader sees the old text or the new one.
+
+    Raises:
+        BadInput: the folder cannot be written.
+    """
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    except OSError as error:
+        raise BadInput(
+            f"cannot write {path} ({error.strerror}); make the folder writable or set QUESTLINE_HOME"
+        ) from None
+
+
+@dataclass(slots=True)
+class ReadyFile:
+    """The file of one process; it exists while the process is ready."""
+
+    path: Path
+    facts: dict[str, Any]
+
+    def update(self, **facts: Any) -> None:
+        """Write new counters or addresses beside the ones that stay."""
+        self.facts |= facts
+        write_atomically(self.path, json.dumps({"pid": os.getpid(), **self.facts}))
+
+
+@contextmanager
+def announced(run: Path, process: str, **facts: Any) -> Iterator[ReadyFile]:
+    """Say that this process is ready until the block ends, with the addresses it listens on.
+
+    Args:
+        run: the folder `Home.run`.
+        process: gateway, stream or serving.
+        facts: addresses and counters, anything that JSON can hold.
+    """
+    ready = ReadyFile(run / f"{process}.json", {})
+    ready.update(**facts)
+    try:
+        yield ready
+    finally:
+        ready.path.unlink(missing_ok=True)
+
+
+def read_ready(run: Path, process: str) -> Mapping[str, Any] | None:
+    """Read what a process announced; None when it announced nothing or has died since."""
+    try:
+        facts: dict[str, Any] = json.loads((run / f"{process}.json").read_text(encoding="utf-8"))
+        os.kill(facts["pid"], 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return facts

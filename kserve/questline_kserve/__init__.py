@@ -1,0 +1,1 @@
+"""Models answer: the serving process, on the laptop and in the pod."""
