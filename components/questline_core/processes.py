@@ -1,4 +1,4 @@
-"""What a long-running process tells the others: one JSON file with its pid, addresses and counters while it is ready."""
+"""What a long-running process tells the others: one JSON file with its pid, addresses and counters while ready."""
 
 from __future__ import annotations
 
