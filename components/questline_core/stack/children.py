@@ -1,0 +1,90 @@
+"""Run `questline` sub-commands that end by themselves, and leave none behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import psutil
+
+from questline_core.errors import QuestlineError
+from questline_core.stack.supervisor import die_with_parent, end_tree, questline_command
+
+
+class CommandFailed(QuestlineError):
+    """Raised when a sub-command ended with an error, which it has printed itself."""
+
+    def __init__(self, arguments: tuple[str, ...], code: int) -> None:
+        super().__init__(f"`questline {' '.join(arguments)}` failed with exit code {code}")
+        self.arguments, self.code = arguments, code
+
+
+@contextmanager
+def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a sub-command beside this process; it and all that it started are ended when the block ends."""
+    child = subprocess.Popen(
+        questline_command(*arguments),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,  # standard error, where progress is shown, stays ours
+        text=True,
+        env={**os.environ, **environment},
+        preexec_fn=die_with_parent,  # noqa: PLW1509 - set before any thread runs here
+    )
+    with child:
+        try:
+            yield child
+        finally:
+            if child.poll() is None:
+                end_tree(psutil.Process(child.pid))
+
+
+def finish(child: subprocess.Popen[str], arguments: tuple[str, ...], *, timeout_s: float) -> Any:
+    """Wait for a sub-command that prints JSON last and return what it printed.
+
+    Raises:
+        CommandFailed: its exit code is not 0.
+    """
+    printed, _ = child.communicate(timeout=timeout_s)
+    if child.returncode != 0:
+        raise CommandFailed(arguments, child.returncode)
+    return json.loads(printed.strip().splitlines()[-1])
+
+
+def ask(*arguments: str, environment: Mapping[str, str], timeout_s: float = 300.0) -> Any:
+    """Run a sub-command to its end and return the JSON that it printed.
+
+    Raises:
+        CommandFailed: its exit code is not 0.
+    """
+    with running(*arguments, environment=environment) as child:
+        return finish(child, arguments, timeout_s=timeout_s)
+
+
+def free_ports(count: int) -> list[int]:
+    """Find ports on the loopback address that nobody listens on now."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    try:
+        return [one.getsockname()[1] for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+@contextmanager
+def terminated_like_interrupted() -> Iterator[None]:
+    """Let SIGTERM unwind the stack as Ctrl-C does, so that every block ends what it started."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

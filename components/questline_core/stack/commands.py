@@ -1,0 +1,101 @@
+"""`questline up`, `status`, `down` and `demo`: the whole platform on one machine."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from questline_core.stack.supervisor import ProcessState, Supervisor
+
+
+def up() -> None:
+    """Start serving, gateway and stream in the background; `questline down` ends them."""
+    from rich.console import Console
+
+    from questline_core.errors import QuestlineError
+    from questline_core.stack.supervisor import SERVICES
+
+    supervisor, console = _supervisor(), Console(stderr=True)
+    started: list[str] = []
+    try:
+        for name in SERVICES:
+            if supervisor.state(name).pid is None:
+                supervisor.start(name, detached=True)
+                started.append(name)
+        for name in SERVICES:
+            with console.status(f"waiting for the {name}"):
+                supervisor.wait_ready(name)
+    except (QuestlineError, KeyboardInterrupt):
+        for name in started:
+            supervisor.stop(name)
+        raise
+    _print_states([supervisor.state(name) for name in SERVICES])
+    print(f"\nstate and logs: {supervisor.home.root}\nstop it with:   questline down")
+
+
+def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for another program.")] = False) -> None:
+    """Show which processes run, where they listen and what they counted; exit code 1 when one does not run."""
+    from questline_core.stack.supervisor import SERVICES
+
+    supervisor = _supervisor()
+    states = [supervisor.state(name) for name in SERVICES]
+    if as_json:
+        print(json.dumps({s.name: {"pid": s.pid, "ready": s.ready, **s.facts} for s in states}))
+    else:
+        _print_states(states)
+    if not all(state.ready for state in states):
+        raise typer.Exit(1)
+
+
+def down() -> None:
+    """End what `questline up` started; the gateway drains first."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    stopped = _supervisor().stop_all(before_each=lambda name: console.print(f"ending the {name}"))
+    print(f"ended: {', '.join(stopped)}" if stopped else "nothing was running")
+
+
+def demo(
+    *,
+    events: Annotated[
+        list[str] | None,
+        typer.Option(help="A GA4 export (NDJSON) to import first, or FILE=MAPPING for other logs; may be repeated."),
+    ] = None,
+    players: Annotated[int, typer.Option(min=200, help="Players to simulate.")] = 2000,
+    days: Annotated[int, typer.Option(min=14, help="Days of history to simulate.")] = 28,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated players and of the training.")] = 1,
+    out: Annotated[Path, typer.Option(help="Folder for report.html and summary.json.")] = Path("demo-out"),
+) -> None:
+    """Run the whole loop here: events, rows, training, roll-out, predictions, and a crash that loses nothing."""
+    from questline_core.settings import PlatformSettings
+    from questline_core.stack.demo import Demo, Wishes
+
+    home = PlatformSettings.read().paths.root / "demo"
+    Demo.run(home, Wishes(events=tuple(events or ()), players=players, days=days, seed=seed, out=out))
+
+
+def _supervisor() -> Supervisor:
+    from questline_core.settings import PlatformSettings
+    from questline_core.stack.supervisor import Supervisor
+
+    return Supervisor(PlatformSettings.read().paths)
+
+
+def _print_states(states: list[ProcessState]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("process", "state", "pid", "what it says"):
+        table.add_column(column, overflow="fold")
+    for state in states:
+        words = "ready" if state.ready else "starting" if state.pid else "not running"
+        colour = {"ready": "green", "starting": "yellow", "not running": "red"}[words]
+        said = ", ".join(f"{key}: {value}" for key, value in state.facts.items() if key != "pid")
+        table.add_row(state.name, f"[{colour}]{words}[/]", str(state.pid or "-"), said)
+    Console().print(table)

@@ -1,0 +1,104 @@
+"""The demo, run as a newcomer runs it: what it promises is checked on what it leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+QUESTLINE = [sys.executable, "-P", "-c", "from questline_core.cli import main; main()"]
+REAL_EVENTS = Path(__file__).parents[3] / "shared/data/flood_it_events/events.ndjson"
+
+
+def start_demo(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [*QUESTLINE, "demo", "--players", "600", "--days", "21", "--out", str(folder / "out"), *arguments],
+        cwd=folder,
+        env={**os.environ, "QUESTLINE_HOME": str(folder / "home")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def processes_of(folder: Path) -> list[int]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("QUESTLINE_HOME", "").startswith(str(folder)):
+                found.append(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+    folder = tmp_path_factory.mktemp("demo")
+    events = ("--events", str(REAL_EVENTS)) if REAL_EVENTS.exists() else ()
+    with start_demo(folder, *events) as running:
+        said, _ = running.communicate(timeout=540)
+        assert running.returncode == 0, said
+    yield folder, said
+
+
+@pytest.fixture(scope="module")
+def summary(demo: tuple[Path, str]) -> dict[str, Any]:
+    folder, _ = demo
+    found: dict[str, Any] = json.loads((folder / "out/summary.json").read_text())
+    return found
+
+
+@pytest.mark.timeout(600)
+def test_every_event_that_was_sent_is_accounted_for(summary: dict[str, Any]) -> None:
+    assert summary["sent"] == summary["accepted"] + summary["duplicate"] + summary["rejected"]
+    assert summary["rows"] == summary["accepted"] > 10_000
+    assert summary["rejects_kept"] == summary["rejected"] > 0
+
+
+@pytest.mark.timeout(600)
+def test_a_crash_of_the_gateway_loses_nothing_that_was_acknowledged(summary: dict[str, Any]) -> None:
+    assert all(acknowledged > 0 for acknowledged in summary["crash"]["acknowledged_at_kill"])
+    assert summary["acknowledged_lost"] == 0
+
+
+@pytest.mark.timeout(600)
+def test_the_answers_come_from_the_revision_of_this_run_which_beats_the_constant(summary: dict[str, Any]) -> None:
+    metrics = summary["metrics"]
+    assert summary["spend_revision"].startswith("v")
+    assert metrics["model"]["log_loss"] < metrics["constant"]["log_loss"]
+
+
+@pytest.mark.timeout(600)
+def test_the_report_is_one_file_that_needs_nothing_else(demo: tuple[Path, str], summary: dict[str, Any]) -> None:
+    page = (demo[0] / "out/report.html").read_text()
+    assert summary["spend_revision"] in page
+    assert 'src="http' not in page
+    assert '<link rel="stylesheet"' not in page
+
+
+@pytest.mark.timeout(600)
+def test_the_demo_leaves_no_process_behind(demo: tuple[Path, str]) -> None:
+    assert processes_of(demo[0]) == []
+
+
+@pytest.mark.timeout(200)
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_a_demo_that_is_interrupted_leaves_no_process_behind(tmp_path: Path, end: signal.Signals) -> None:
+    with start_demo(tmp_path) as running:
+        deadline = time.monotonic() + 60
+        while len(processes_of(tmp_path)) < 4 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert len(processes_of(tmp_path)) >= 4, "the demo started nothing"
+        running.send_signal(end)
+        said, _ = running.communicate(timeout=90)
+
+    assert processes_of(tmp_path) == []
+    assert "Traceback" not in said

@@ -1,0 +1,79 @@
+"""`questline up`, `status` and `down`: the stack to play with."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from questline_core.stack.children import free_ports
+
+QUESTLINE = [sys.executable, "-P", "-c", "from questline_core.cli import main; main()"]
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[dict[str, str]]:
+    gateway, rest, grpc = free_ports(3)
+    settings = {
+        "QUESTLINE_HOME": str(tmp_path / "home"),
+        "QUESTLINE_LISTEN": f"127.0.0.1:{gateway}",
+        "QUESTLINE_SPEND_ADDRESS": f"127.0.0.1:{grpc}",
+        "QUESTLINE_SERVING_REST_PORT": str(rest),
+        "QUESTLINE_SERVING_GRPC_PORT": str(grpc),
+    }
+    yield settings
+    questline(settings, "down")
+
+
+def questline(settings: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [*QUESTLINE, *arguments],
+        env={**os.environ, **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=110,
+    )
+
+
+def test_up_starts_the_stack_status_shows_it_and_down_ends_it(settings: dict[str, str]) -> None:
+    began = questline(settings, "up")
+    assert began.returncode == 0, began.stderr
+    status = json.loads(questline(settings, "status", "--json").stdout)
+    assert {name: facts["ready"] for name, facts in status.items()} == dict.fromkeys(
+        ("serving", "gateway", "stream"), True
+    )
+
+    again = questline(settings, "up")
+    assert again.returncode == 0, again.stderr
+    assert {n: f["pid"] for n, f in json.loads(questline(settings, "status", "--json").stdout).items()} == {
+        name: facts["pid"] for name, facts in status.items()
+    }
+
+    assert "gateway, stream, serving" in questline(settings, "down").stdout
+    assert questline(settings, "status").returncode == 1
+    assert "nothing was running" in questline(settings, "down").stdout
+
+
+def test_a_port_that_is_taken_is_named_and_nothing_is_left_running(settings: dict[str, str]) -> None:
+    import socket
+
+    host, _, port = settings["QUESTLINE_LISTEN"].partition(":")
+    with socket.create_server((host, int(port))):
+        began = questline(settings, "up")
+
+    assert began.returncode == 1
+    assert port in began.stderr
+    assert "Traceback" not in began.stderr
+    assert "nothing was running" in questline(settings, "down").stdout
+
+
+def test_a_home_that_cannot_be_written_is_one_sentence(settings: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    began = questline(settings | {"QUESTLINE_HOME": str(tmp_path / "file/home")}, "up")
+
+    assert began.returncode == 1
+    assert "QUESTLINE_HOME" in began.stderr
+    assert "Traceback" not in began.stderr
