@@ -9,6 +9,10 @@ UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/tools/bin/uv)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
+# Real rows for the demo: those in ../shared/data when they are there, or any file: make demo EVENTS="a.ndjson b.log=map.yaml"
+DATA := ../shared/data
+EVENTS ?= $(wildcard $(DATA)/flood_it_events/events.ndjson) $(addsuffix =waves,$(wildcard $(DATA)/waves_events/events.ndjson))
+
 help: ## List what make can do
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
@@ -23,7 +27,7 @@ $(READY): pyproject.toml uv.lock | $(UV)
 	@touch $@
 
 demo: setup ## The whole loop on this machine, in under five minutes
-	$(BIN)/questline demo
+	$(BIN)/questline demo $(addprefix --events ,$(EVENTS))
 
 test: check ## What CI runs
 

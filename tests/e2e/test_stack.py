@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from questline_core.stack.children import free_ports
 
 QUESTLINE = [sys.executable, "-P", "-c", "from questline_core.cli import main; main()"]

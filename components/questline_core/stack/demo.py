@@ -214,7 +214,8 @@ class Demo:
                 f"     {one['player'][:12]}…  spends {one['value']:.2f} in 24 h (at 90 %: {one['lower_bound']:.0f} to "
                 f"{one['upper_bound']:.0f}), any: {one['probability']:.1%}, {one['latency_ms']:.1f} ms"
             )
-        return f"{len(fresh)} of {len(times)} fresh from {self.found.run['revision']}; median {times[len(times) // 2]:.1f} ms"
+        median = times[len(times) // 2]
+        return f"{len(fresh)} of {len(times)} fresh from {self.found.run['revision']}; median {median:.1f} ms"
 
     def crash(self) -> str:
         """Kill the gateway while a client sends, start it again, and look for every acknowledged event."""
