@@ -1,0 +1,1 @@
+"""The spend model: examples, training, evaluation, report and gate."""
