@@ -1,0 +1,177 @@
+"""The embedded model host: a folder of InferenceService manifests that the serving process on this machine obeys.
+
+`inferenceservices/NAME.yaml` says what is wanted, `status/NAME.json` what the serving process made of it. Both sides of
+this agreement are here: `FolderHost` for those who declare, `ServingFolder` for the process that obeys.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from questline_core.errors import BadInput, NotReady
+from questline_core.models.manifests import check_label, from_yaml, service_of, to_yaml
+from questline_core.models.port import Manifest, ServiceStatus
+from questline_core.processes import write_atomically
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """One manifest as it lies in the folder."""
+
+    name: str
+    text: str
+    generation: str
+    """Changes whenever the manifest is written, with other or with the same text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServingFolder:
+    """The folder as the serving process sees it: reads what is declared, writes what became of it."""
+
+    root: Path
+
+    @property
+    def manifests(self) -> Path:
+        """The folder of what is declared."""
+        return self.root / "inferenceservices"
+
+    def prepare(self) -> None:
+        """Make the folder of manifests, so that it can be watched.
+
+        Raises:
+            BadInput: it cannot be written.
+        """
+        try:
+            self.manifests.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(f"cannot make {self.manifests} ({error.strerror}); set QUESTLINE_HOME to a folder") from None
+
+    def names(self) -> list[str]:
+        """Name what is declared, sorted."""
+        return sorted(path.stem for path in self.manifests.glob("[!.]*.yaml"))
+
+    def declaration(self, name: str) -> Declaration | None:
+        """Read one manifest; None when there is none.
+
+        Raises:
+            BadInput: the file is there and cannot be read as text.
+        """
+        path = self.manifests / f"{name}.yaml"
+        try:
+            with path.open("rb") as file:
+                content, written_ns = file.read(), os.fstat(file.fileno()).st_mtime_ns
+            text = content.decode()
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise BadInput(f"{path} cannot be read: {error}") from None
+        return Declaration(name=name, text=text, generation=f"{written_ns}-{hashlib.sha256(content).hexdigest()[:16]}")
+
+    def occupy(self) -> None:
+        """Say that the calling process obeys this folder, for as long as it lives.
+
+        Raises:
+            BadInput: the folder cannot be written.
+        """
+        write_atomically(self._process, json.dumps({"pid": os.getpid()}))
+
+    def leave(self) -> None:
+        """Say that no process obeys this folder any longer."""
+        self._process.unlink(missing_ok=True)
+
+    def occupant(self) -> int | None:
+        """Tell the pid of the living process that obeys this folder."""
+        try:
+            pid: int = json.loads(self._process.read_text(encoding="utf-8"))["pid"]
+            os.kill(pid, 0)
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return pid
+
+    def report(self, status: ServiceStatus, *, generation: str) -> None:
+        """Say what became of this generation of a manifest, for as long as the calling process lives."""
+        facts = {**asdict(status), "generation": generation, "pid": os.getpid()}
+        write_atomically(self._status(status.name), json.dumps(facts))
+
+    def reported(self, name: str) -> tuple[ServiceStatus, str] | None:
+        """Read what the process that obeys now reported, and of which generation; None when it said nothing yet."""
+        try:
+            facts: dict[str, Any] = json.loads(self._status(name).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        if facts["pid"] != self.occupant():
+            return None
+        return ServiceStatus(**{field.name: facts[field.name] for field in fields(ServiceStatus)}), facts["generation"]
+
+    def forget(self, name: str) -> None:
+        """Take back the report about a name that is not declared or not served any longer."""
+        self._status(name).unlink(missing_ok=True)
+
+    @property
+    def _process(self) -> Path:
+        return self.root / "process.json"
+
+    def _status(self, name: str) -> Path:
+        return self.root / "status" / f"{name}.json"
+
+
+class FolderHost:
+    """A `ModelHost` for one machine. `ready` means that the wanted revision is the one that answers."""
+
+    def __init__(self, folder: ServingFolder) -> None:
+        self._folder = folder
+
+    def apply(self, manifest: Manifest) -> None:
+        """Write the manifest in one step; the serving process notices it.
+
+        Raises:
+            BadInput: the manifest is not a usable InferenceService, or the folder cannot be written.
+        """
+        service = service_of(manifest)
+        write_atomically(self._folder.manifests / f"{service.name}.yaml", to_yaml(manifest))
+
+    def status(self, name: str) -> ServiceStatus:
+        """Tell what answers under this name now; the message stays empty while the wanted revision is being loaded.
+
+        Raises:
+            NotReady: nothing of this name was applied.
+        """
+        declared = self._folder.declaration(check_label("the service's name", name))
+        if declared is None:
+            raise NotReady(f"no InferenceService {name!r} lies in {self._folder.manifests}; apply one first")
+        last, generation = self._folder.reported(name) or (None, "")
+        return last if last and generation == declared.generation else self._unreported(declared, last)
+
+    def services(self) -> list[str]:
+        """Name all InferenceServices, sorted."""
+        return self._folder.names()
+
+    def _unreported(self, declared: Declaration, last: ServiceStatus | None) -> ServiceStatus:
+        """Tell what is known of a manifest that the serving process has not judged yet."""
+        before = last or ServiceStatus(
+            name=declared.name, ready=False, revision="", wanted="", message="", rest_url="", grpc_address=""
+        )
+        nobody = f"no serving process obeys {self._folder.root}; start one with `questline serving run`"
+        return replace(
+            before,
+            ready=False,
+            wanted=_wanted(declared.text),
+            message=nobody if self._folder.occupant() is None else "",
+        )
+
+
+def open_folder(root: str) -> FolderHost:
+    """Open the host over a folder, which need not exist yet."""
+    return FolderHost(ServingFolder(Path(root)))
+
+
+def _wanted(text: str) -> str:
+    try:
+        return service_of(from_yaml(text)).revision
+    except BadInput:
+        return ""
