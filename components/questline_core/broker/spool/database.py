@@ -1,0 +1,104 @@
+"""Open one database of the spool, and put SQLite's failures into sentences."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from questline_core.errors import BadInput
+
+SCHEMA_VERSION = 1
+BUSY_TIMEOUT_S = 10.0
+WAL_KEPT_BYTES = 4 << 20
+"""The write-ahead log is cut back to this size after a checkpoint."""
+
+# A commit's id stays in `commits` after its group is gone, so ids never repeat. A slice is a set of messages of one
+# group that were delivered equally often and are held by one consumer, or by none (held_until = 0).
+_SCHEMA = """
+CREATE TABLE commits (
+    id INTEGER PRIMARY KEY, time_micros INTEGER NOT NULL, events INTEGER NOT NULL, event_ids TEXT NOT NULL
+);
+CREATE TABLE groups (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE slices (
+    group_id INTEGER NOT NULL, part INTEGER NOT NULL, attempt INTEGER NOT NULL, held_until REAL NOT NULL,
+    messages INTEGER NOT NULL, positions TEXT NOT NULL, PRIMARY KEY (group_id, part)
+) WITHOUT ROWID;
+CREATE TABLE dead_letters (
+    id INTEGER PRIMARY KEY, time_micros INTEGER NOT NULL, attempts INTEGER NOT NULL, reason TEXT NOT NULL,
+    payload BLOB NOT NULL, attributes TEXT NOT NULL
+);
+"""
+
+
+def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
+    """Open a database and make its tables if it is new.
+
+    Args:
+        path: the file.
+        synchronous: `FULL` where a commit must survive a power cut, `NORMAL` where it may be forgotten then.
+
+    Raises:
+        BadInput: the file is not a spool database, or cannot be written.
+    """
+    try:
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:
+        raise unusable(path, error) from None
+    try:
+        _prepare(connection, synchronous)
+    except (sqlite3.Error, ValueError) as error:
+        connection.close()
+        raise unusable(path, error) from None
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, synchronous: str) -> None:
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table
+    _use_write_ahead_log(connection)
+    connection.execute(f"PRAGMA synchronous = {synchronous}")
+    connection.execute(
+        "PRAGMA secure_delete = FAST"
+    )  # some builds overwrite what is deleted, at the cost of writing it
+    connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
+    with transaction(connection):
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version == 0 and not connection.execute("SELECT 1 FROM sqlite_schema").fetchone():
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        elif version != SCHEMA_VERSION:
+            raise ValueError(f"its tables have version {version}, not {SCHEMA_VERSION}")
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Switch the log, which SQLite refuses without waiting while another process does the same."""
+    give_up = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(0.01)
+        else:
+            return
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit the block's changes together, or none of them."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def unusable(path: Path, error: Exception) -> BadInput:
+    """Say that a file of the spool cannot be used, and what to do."""
+    return BadInput(f"{path} cannot be used as a spool database ({error}); move it away, or make it writable")

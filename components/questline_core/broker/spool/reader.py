@@ -1,0 +1,201 @@
+"""Hand out the messages of one database under leases, and remove what was consumed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf.message import DecodeError
+
+from questline_core.broker.port import MAX_ATTEMPTS, Delivery, Message
+from questline_core.broker.spool import database, positions
+from questline_core.pb.broker_pb2 import StoredGroup
+
+KEPT_FREE_BYTES = 8 << 20
+"""Free pages up to this size stay in the file for the next events; what is more is given back to the disk."""
+
+Held = tuple[int, int]
+"""Group, attempt: what was handed out together."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Slice:
+    group: int
+    part: int
+    attempt: int
+    positions: Sequence[int]
+
+
+class Reader:
+    """One database, as its consumers see it; any number of processes may have one open."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the database.
+
+        Raises:
+            BadInput: the file is not a spool database, or cannot be written.
+        """
+        self.path = path
+        # An acknowledgement that a power cut takes back only brings its message again.
+        self._connection = database.connect(path, synchronous="NORMAL")
+
+    def take(self, limit: int, *, now: float, until: float) -> list[Delivery]:
+        """Take up to `limit` messages that nobody holds at `now`, and hold them `until` then."""
+        deliveries: list[Delivery] = []
+        with database.transaction(self._connection):
+            for free in self._free_slices(limit, now):
+                stored = self._read(free, now)
+                if stored is not None:
+                    held = free.positions[: limit - len(deliveries)]
+                    self._hold(free, held, until)
+                    deliveries += self._deliveries(free, held, stored)
+                if len(deliveries) == limit:
+                    break
+        return deliveries
+
+    def ack(self, held: Mapping[Held, Collection[int]]) -> None:
+        """Remove messages that are held by these deliveries."""
+        with database.transaction(self._connection):
+            for piece, acked in self._matching(held):
+                self._shrink(piece, acked)
+            self._drop_empty_groups({group for group, _ in held})
+        self._give_space_back()
+
+    def nack(self, held: Mapping[Held, Collection[int]], *, now: float) -> None:
+        """Make messages that are held by these deliveries free, or dead letters after their last attempt."""
+        with database.transaction(self._connection):
+            for piece, nacked in self._matching(held):
+                self._shrink(piece, nacked)
+                if piece.attempt >= MAX_ATTEMPTS:
+                    self._bury(piece.group, piece.attempt, nacked, "it was given back every time", now)
+                else:
+                    self._add_slice(piece.group, piece.attempt, 0, nacked)
+            self._drop_empty_groups({group for group, _ in held})
+
+    def depth(self) -> int:
+        """Count the messages that are not acked yet."""
+        return self._count("SELECT coalesce(sum(messages), 0) FROM slices")
+
+    def dead_letters(self) -> int:
+        """Count the messages that were given up."""
+        return self._count("SELECT count(*) FROM dead_letters")
+
+    def commits(self) -> Iterator[tuple[int, list[str]]]:
+        """Go back over the commits: their time in microseconds, and their event ids."""
+        for time_micros, ids in self._connection.execute("SELECT time_micros, event_ids FROM commits ORDER BY id DESC"):
+            yield time_micros, json.loads(ids)
+
+    def close(self) -> None:
+        """Close the database."""
+        self._connection.close()
+
+    def _count(self, sql: str) -> int:
+        return int(self._connection.execute(sql).fetchone()[0])
+
+    def _free_slices(self, limit: int, now: float) -> list[_Slice]:
+        return self._slices("WHERE held_until <= ? ORDER BY group_id, part LIMIT ?", now, limit)
+
+    def _slices(self, which: str, *values: float) -> list[_Slice]:
+        rows = self._connection.execute(f"SELECT group_id, part, attempt, positions FROM slices {which}", values)  # noqa: S608 - `which` is ours
+        return [_Slice(group=g, part=p, attempt=a, positions=positions.from_text(text)) for g, p, a, text in rows]
+
+    def _read(self, free: _Slice, now: float) -> StoredGroup | None:
+        """Read the slice's group; None when the slice has to be given up."""
+        (body,) = self._connection.execute("SELECT body FROM groups WHERE id = ?", (free.group,)).fetchone()
+        try:
+            stored = StoredGroup.FromString(body)
+        except DecodeError:
+            self._keep_dead(free.attempt, "its commit group cannot be read", now, [(body, {})])
+            self._forget(free)
+            return None
+        if free.attempt >= MAX_ATTEMPTS:
+            self._bury(free.group, free.attempt, free.positions, "no consumer answered for it in time", now)
+            self._forget(free)
+            return None
+        return stored
+
+    def _forget(self, piece: _Slice) -> None:
+        self._shrink(piece, piece.positions)
+        self._drop_empty_groups({piece.group})
+
+    def _hold(self, free: _Slice, held: Sequence[int], until: float) -> None:
+        self._shrink(free, held)
+        self._add_slice(free.group, free.attempt + 1, until, held)
+
+    def _deliveries(self, free: _Slice, held: Sequence[int], stored: StoredGroup) -> Iterator[Delivery]:
+        attempt = free.attempt + 1
+        prefix = f"{self.path.stem}/{free.group}/{attempt}/"
+        for position in held:
+            message = stored.messages[position]
+            yield Delivery(
+                message=Message(data=message.data, attributes=dict(message.attributes)),
+                ack_id=f"{prefix}{position}",
+                attempt=attempt,
+            )
+
+    def _matching(self, held: Mapping[Held, Collection[int]]) -> Iterator[tuple[_Slice, Sequence[int]]]:
+        """Find the held slices of these deliveries; a message that was handed out anew is in none of them."""
+        for (group, attempt), asked in held.items():
+            for piece in self._slices("WHERE group_id = ? AND attempt = ? AND held_until > 0", group, attempt):
+                if found := [position for position in piece.positions if position in asked]:
+                    yield piece, found
+
+    def _shrink(self, piece: _Slice, gone: Collection[int]) -> None:
+        if len(gone) == len(piece.positions):
+            self._connection.execute("DELETE FROM slices WHERE (group_id, part) = (?, ?)", (piece.group, piece.part))
+            return
+        left = sorted(set(piece.positions).difference(gone))
+        self._connection.execute(
+            "UPDATE slices SET messages = ?, positions = ? WHERE (group_id, part) = (?, ?)",
+            (len(left), positions.to_text(left), piece.group, piece.part),
+        )
+
+    def _add_slice(self, group: int, attempt: int, until: float, members: Sequence[int]) -> None:
+        self._connection.execute(
+            "INSERT INTO slices SELECT ?, coalesce(max(part), -1) + 1, ?, ?, ?, ? FROM slices WHERE group_id = ?",
+            (group, attempt, until, len(members), positions.to_text(members), group),
+        )
+
+    def _drop_empty_groups(self, groups: Collection[int]) -> None:
+        for group in groups:
+            self._connection.execute(
+                "DELETE FROM groups WHERE id = ? AND NOT EXISTS (SELECT 1 FROM slices WHERE group_id = ?)",
+                (group, group),
+            )
+
+    def _bury(self, group: int, attempts: int, members: Sequence[int], reason: str, now: float) -> None:
+        (body,) = self._connection.execute("SELECT body FROM groups WHERE id = ?", (group,)).fetchone()
+        messages = StoredGroup.FromString(body).messages
+        self._keep_dead(attempts, reason, now, [(messages[p].data, dict(messages[p].attributes)) for p in members])
+
+    def _keep_dead(self, attempts: int, reason: str, now: float, dead: Sequence[tuple[bytes, dict[str, str]]]) -> None:
+        self._connection.executemany(
+            "INSERT INTO dead_letters (time_micros, attempts, reason, payload, attributes) VALUES (?, ?, ?, ?, ?)",
+            [(int(now * 1e6), attempts, reason, payload, json.dumps(attributes)) for payload, attributes in dead],
+        )
+
+    def _give_space_back(self) -> None:
+        (free_pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        (page_bytes,) = self._connection.execute("PRAGMA page_size").fetchone()
+        if free_pages * page_bytes <= 2 * KEPT_FREE_BYTES:
+            return
+        surplus = free_pages - KEPT_FREE_BYTES // page_bytes
+        self._connection.execute(f"PRAGMA incremental_vacuum({surplus})").fetchall()
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def parse_ack_ids(ack_ids: Sequence[str]) -> Mapping[str, Mapping[Held, Collection[int]]]:
+    """Sort ack ids by process and by what was handed out together; what is no ack id of a spool is left out."""
+    positions_of: dict[str, set[int]] = {}
+    for ack_id in ack_ids:
+        prefix, _, position = ack_id.rpartition("/")
+        if position.isdecimal():
+            positions_of.setdefault(prefix, set()).add(int(position))
+    processes: dict[str, dict[Held, Collection[int]]] = {}
+    for prefix, members in positions_of.items():
+        process, *held = prefix.split("/")
+        if [part.isdecimal() for part in held] == [True, True]:
+            processes.setdefault(process, {})[int(held[0]), int(held[1])] = members
+    return processes

@@ -1,0 +1,175 @@
+"""Make published messages durable: while one commit runs, the next group gathers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from questline_core.broker.port import EVENT, Message
+from questline_core.broker.spool import database, positions
+from questline_core.errors import BadInput, BrokerFull
+from questline_core.pb.broker_pb2 import StoredGroup
+
+GROUP_MESSAGES, GROUP_BYTES = 1_000, 1 << 20
+"""A row holds at most this much, so that a consumer that takes few messages reads little."""
+KEPT_IDS = 200_000
+"""Ids of this many of the newest events are kept, so that a restarted gateway knows duplicates."""
+FREE_BYTES = 8 << 20
+"""Left free on the disk, because a consumer needs some to record what it consumed, which gives space back."""
+RETRY_AFTER_S = 1.0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What callers of one event loop wait for."""
+
+    messages: list[Sequence[Message]] = field(default_factory=list)
+    answers: list[asyncio.Future[None]] = field(default_factory=list)
+
+
+class Writer:
+    """One thread that commits, in one transaction, all that was published since its last commit began."""
+
+    def __init__(self, path: Path, *, max_bytes: int) -> None:
+        """Open the database and start the thread.
+
+        Raises:
+            BadInput: the database cannot be used.
+        """
+        self.path, self._max_bytes = path, max_bytes
+        self._connection = self._open()
+        sync_folder(path.parent)
+        (self._kept_ids,) = self._connection.execute("SELECT coalesce(sum(events), 0) FROM commits").fetchone()
+        self._waiting: dict[asyncio.AbstractEventLoop, _Waiting] = {}
+        self._work, self._closing = threading.Condition(), False
+        self._thread = threading.Thread(target=self._run, name=f"spool {path.stem}", daemon=True)
+        self._thread.start()
+
+    def _open(self) -> sqlite3.Connection:
+        connection = database.connect(self.path, synchronous="FULL")
+        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+        connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page_bytes)}")
+        return connection
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Return when all messages are durable.
+
+        Raises:
+            BrokerFull: none of them is stored.
+        """
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[None] = loop.create_future()
+        with self._work:
+            if self._closing:
+                raise BrokerFull(str(self.path), "it is being closed", retry_after_s=RETRY_AFTER_S)
+            waiting = self._waiting.setdefault(loop, _Waiting())
+            waiting.messages.append(messages)
+            waiting.answers.append(answer)
+            self._work.notify()
+        await answer
+
+    def close(self) -> None:
+        """Commit what waits, then end the thread and close the database."""
+        with self._work:
+            self._closing = True
+            self._work.notify()
+        self._thread.join()
+        self._connection.close()
+
+    def _run(self) -> None:
+        while True:
+            with self._work:
+                self._work.wait_for(lambda: self._waiting or self._closing)
+                taken, self._waiting = self._waiting, {}
+            if not taken:
+                return
+            failure = self._commit([m for waiting in taken.values() for batch in waiting.messages for m in batch])
+            for loop, waiting in taken.items():
+                with suppress(RuntimeError):  # the loop was closed: nobody waits
+                    loop.call_soon_threadsafe(self._settle, waiting.answers, failure)
+
+    def _settle(self, answers: Sequence[asyncio.Future[None]], failure: str | None) -> None:
+        for answer in answers:
+            if answer.done():
+                continue  # its caller waits no more
+            if failure is None:
+                answer.set_result(None)
+            else:
+                answer.set_exception(BrokerFull(str(self.path), failure, retry_after_s=RETRY_AFTER_S))
+
+    def _commit(self, messages: Sequence[Message]) -> str | None:
+        """Store all messages or none, and tell why none."""
+        kept_ids = self._kept_ids
+        try:
+            free = os.statvfs(self.path.parent)
+            if free.f_bavail * free.f_frsize < FREE_BYTES:
+                return f"the disk has less than {FREE_BYTES >> 20} MiB left"
+            with database.transaction(self._connection):
+                for group in _groups(messages):
+                    self._insert(group)
+                self._forget_old_ids()
+        except Exception as error:  # noqa: BLE001 - a dead thread would leave every caller waiting for ever
+            self._kept_ids = kept_ids
+            self._mend(error)
+            return f"{type(error).__name__}: {error}"
+        return None
+
+    def _mend(self, error: Exception) -> None:
+        """Open the database anew after an error of the disk; a full disk or a lock leaves the connection sound."""
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
+        if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY):
+            return
+        with suppress(sqlite3.Error, BadInput):  # the next commit fails likewise, and says so
+            self._connection.close()
+            self._connection = self._open()
+
+    def _insert(self, group: Sequence[Message]) -> None:
+        stored = StoredGroup()
+        for message in group:
+            stored.messages.add(data=message.data).attributes.update(message.attributes)
+        ids = [m.attributes["id"] for m in group if m.attributes.get("kind") == EVENT and "id" in m.attributes]
+        commit = self._connection.execute(
+            "INSERT INTO commits (time_micros, events, event_ids) VALUES (?, ?, ?)",
+            (time.time_ns() // 1_000, len(ids), json.dumps(ids)),
+        ).lastrowid
+        self._connection.execute("INSERT INTO groups VALUES (?, ?)", (commit, stored.SerializeToString()))
+        self._connection.execute(
+            "INSERT INTO slices VALUES (?, 0, 0, 0, ?, ?)", (commit, len(group), positions.to_text(range(len(group))))
+        )
+        self._kept_ids += len(ids)
+
+    def _forget_old_ids(self) -> None:
+        """Drop the ids of the oldest commits, whole commits at a time; the newest stays, as commit ids follow on it."""
+        while self._kept_ids > KEPT_IDS:
+            oldest, events = self._connection.execute("SELECT id, events FROM commits ORDER BY id LIMIT 1").fetchone()
+            if self._kept_ids - events < KEPT_IDS:
+                return
+            self._connection.execute("DELETE FROM commits WHERE id = ?", (oldest,))
+            self._kept_ids -= events
+
+
+def _groups(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    start = size = 0
+    for end, message in enumerate(messages):
+        if end - start == GROUP_MESSAGES or (size > 0 and size + len(message.data) > GROUP_BYTES):
+            yield messages[start:end]
+            start, size = end, 0
+        size += len(message.data)
+    yield messages[start:]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names of new files in a folder durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

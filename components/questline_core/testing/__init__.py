@@ -1,0 +1,1 @@
+"""What tests of any room use: contract suites of the ports, and fakes written by hand."""

@@ -1,0 +1,234 @@
+"""The rules that every broker keeps, as tests: subclass `BrokerContract` and give the fixture `bench`."""
+
+# ruff: noqa: S101 - a contract suite is made of asserts
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import count
+from typing import Protocol
+
+from questline_core.broker.port import EVENT, MAX_ATTEMPTS, Broker, Delivery, Message, open_broker
+
+LEASE_S = 30.0
+TRIED = 3
+
+
+class BrokerBench(Protocol):
+    """One broker that is empty at first, and ways to reach it."""
+
+    @property
+    def address(self) -> str:
+        """Where another process opens the same broker."""
+
+    def open(self) -> Broker:
+        """Open the broker once more, as another process would; the bench closes it."""
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass for the broker, by its clock or by waiting."""
+
+
+def message(name: str) -> Message:
+    """Make a message with this id and payload."""
+    return Message(data=name.encode(), attributes={"kind": EVENT, "id": name, "name": "level_up"})
+
+
+def names(deliveries: Sequence[Delivery]) -> list[str]:
+    """Read the names of messages made by `message`, sorted."""
+    return sorted(delivery.message.data.decode() for delivery in deliveries)
+
+
+def drain(broker: Broker) -> list[str]:
+    """Pull and ack until there is nothing more; gives the names, sorted."""
+    found: list[Delivery] = []
+    while deliveries := broker.pull(max_messages=1_000, lease_s=LEASE_S):
+        broker.ack([delivery.ack_id for delivery in deliveries])
+        found += deliveries
+    return names(found)
+
+
+def publish_for_ever(address: str, **options: str) -> None:
+    """Publish from 20 tasks and print each name once it is durable; runs in a process that is going to be killed."""
+    broker, numbers = open_broker(address, **options), count()
+
+    async def publish() -> None:
+        for number in numbers:
+            await broker.publish([message(f"m{number}")])
+            print(f"m{number}", flush=True)  # noqa: T201 - read by the test
+
+    async def publish_all() -> None:
+        await asyncio.gather(*(publish() for _ in range(20)))
+
+    asyncio.run(publish_all())
+
+
+class BrokerContract:
+    """At least once: what was published comes until it is acked, and one consumer at a time has it."""
+
+    async def test_a_message_arrives_as_it_was_published(self, bench: BrokerBench) -> None:
+        """Payload and attributes are the same, bit for bit."""
+        odd = Message(data=bytes(range(256)), attributes={"kind": EVENT, "id": "ü/1", "trace": ""})
+        await bench.open().publish([odd])
+
+        (delivery,) = bench.open().pull(max_messages=10, lease_s=LEASE_S)
+
+        assert delivery.message == odd
+        assert delivery.attempt == 1
+
+    async def test_what_is_published_outlives_the_publisher(self, bench: BrokerBench) -> None:
+        """A publisher that closes leaves its messages."""
+        publisher = bench.open()
+        await publisher.publish([message("a"), message("b")])
+        publisher.close()
+
+        assert drain(bench.open()) == ["a", "b"]
+
+    def test_nothing_durable_is_lost_when_the_publisher_is_killed(self, bench: BrokerBench) -> None:
+        """Each name that a publisher printed after `publish` returned is there after kill -9."""
+        code = f"from {__name__} import publish_for_ever; publish_for_ever({bench.address!r})"
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as publisher:
+            assert publisher.stdout is not None
+            durable = [publisher.stdout.readline().strip() for _ in range(200)]
+            publisher.kill()
+            durable += publisher.stdout.read().split()[:-1]  # the last may be half a line
+
+        delivered = drain(bench.open())
+
+        assert set(durable) <= set(delivered)
+        assert len(set(delivered)) == len(delivered)
+
+    async def test_an_acked_message_does_not_come_again(self, bench: BrokerBench) -> None:
+        """Not after the lease either."""
+        consumer = bench.open()
+        await consumer.publish([message("a"), message("b")])
+        consumer.ack([d.ack_id for d in consumer.pull(max_messages=10, lease_s=LEASE_S) if d.message.data == b"a"])
+
+        bench.pass_time(LEASE_S + 1)
+
+        assert names(consumer.pull(max_messages=10, lease_s=LEASE_S)) == ["b"]
+
+    async def test_a_second_ack_and_an_unknown_ack_are_ignored(self, bench: BrokerBench) -> None:
+        """Acking is idempotent."""
+        consumer = bench.open()
+        await consumer.publish([message("a"), message("b")])
+        first, second = consumer.pull(max_messages=10, lease_s=LEASE_S)
+
+        consumer.ack([first.ack_id, first.ack_id])
+        consumer.ack([first.ack_id, "no such id", "9/9/9"])
+
+        assert consumer.depth() == 1
+        consumer.ack([second.ack_id])
+        assert consumer.depth() == 0
+
+    async def test_a_message_comes_again_when_its_lease_ends(self, bench: BrokerBench) -> None:
+        """Its consumer may have died; the attempt is counted."""
+        dead, alive = bench.open(), bench.open()
+        await dead.publish([message("a")])
+        dead.pull(max_messages=10, lease_s=LEASE_S)
+        assert alive.pull(max_messages=10, lease_s=LEASE_S) == []
+
+        bench.pass_time(LEASE_S + 1)
+
+        (again,) = alive.pull(max_messages=10, lease_s=LEASE_S)
+        assert (again.message.data, again.attempt) == (b"a", 2)
+
+    async def test_an_ack_from_before_a_redelivery_is_ignored(self, bench: BrokerBench) -> None:
+        """Only the consumer that holds a message now can end it."""
+        slow, other = bench.open(), bench.open()
+        await slow.publish([message("a")])
+        (late,) = slow.pull(max_messages=10, lease_s=LEASE_S)
+        bench.pass_time(LEASE_S + 1)
+        other.pull(max_messages=10, lease_s=LEASE_S)
+
+        slow.ack([late.ack_id])
+        slow.nack([late.ack_id])
+
+        assert slow.depth() == 1
+        assert slow.pull(max_messages=10, lease_s=LEASE_S) == []
+
+    async def test_a_nacked_message_comes_again_at_once(self, bench: BrokerBench) -> None:
+        """The others of its batch stay with their consumer."""
+        consumer = bench.open()
+        await consumer.publish([message("a"), message("b"), message("c")])
+        consumer.nack([d.ack_id for d in consumer.pull(max_messages=10, lease_s=LEASE_S) if d.message.data == b"b"])
+
+        (again,) = consumer.pull(max_messages=10, lease_s=LEASE_S)
+
+        assert (again.message.data, again.attempt) == (b"b", 2)
+
+    async def test_an_ack_after_a_nack_is_ignored(self, bench: BrokerBench) -> None:
+        """What was given back is nobody's."""
+        consumer = bench.open()
+        await consumer.publish([message("a")])
+        (delivery,) = consumer.pull(max_messages=10, lease_s=LEASE_S)
+        consumer.nack([delivery.ack_id])
+
+        consumer.ack([delivery.ack_id])
+
+        assert consumer.depth() == 1
+
+    async def test_a_message_that_is_given_back_every_time_becomes_a_dead_letter(self, bench: BrokerBench) -> None:
+        """It is out of the way, and the others still come."""
+        consumer = bench.open()
+        await consumer.publish([message("poison"), message("good")])
+        seen: list[str] = []
+        for _ in range(MAX_ATTEMPTS + 1):
+            deliveries = consumer.pull(max_messages=10, lease_s=LEASE_S)
+            seen += names(deliveries)
+            consumer.ack([d.ack_id for d in deliveries if d.message.data == b"good"])
+            consumer.nack([d.ack_id for d in deliveries if d.message.data == b"poison"])
+
+        assert seen.count("poison") == MAX_ATTEMPTS
+        assert seen.count("good") == 1
+        assert consumer.depth() == 0
+
+    async def test_a_message_that_kills_every_consumer_becomes_a_dead_letter(self, bench: BrokerBench) -> None:
+        """A lease that ends counts as a try."""
+        consumer = bench.open()
+        await consumer.publish([message("poison")])
+        for _ in range(MAX_ATTEMPTS):
+            assert names(consumer.pull(max_messages=10, lease_s=LEASE_S)) == ["poison"]
+            bench.pass_time(LEASE_S + 1)
+
+        assert consumer.pull(max_messages=10, lease_s=LEASE_S) == []
+        assert consumer.depth() == 0
+
+    async def test_two_consumers_never_hold_one_message(self, bench: BrokerBench) -> None:
+        """Whatever the sizes that they ask for."""
+        await bench.open().publish([message(f"m{i}") for i in range(100)])
+        consumers = [bench.open() for _ in range(TRIED)]
+        held: list[Delivery] = []
+        for turn in range(100):
+            held += consumers[turn % TRIED].pull(max_messages=turn % 7, lease_s=LEASE_S)
+
+        assert names(held) == sorted(f"m{i}" for i in range(100))
+
+    async def test_a_pull_takes_no_more_than_it_asked_for(self, bench: BrokerBench) -> None:
+        """Also when much was published together."""
+        consumer = bench.open()
+        await consumer.publish([message(f"m{i}") for i in range(50)])
+
+        assert len(consumer.pull(max_messages=20, lease_s=LEASE_S)) <= 20  # noqa: PLR2004 - as asked
+        assert consumer.pull(max_messages=0, lease_s=LEASE_S) == []
+
+    async def test_depth_counts_what_is_not_acked(self, bench: BrokerBench) -> None:
+        """Held messages count."""
+        consumer = bench.open()
+        assert consumer.depth() == 0
+        await consumer.publish([message("a"), message("b"), message("c")])
+        deliveries = consumer.pull(max_messages=2, lease_s=LEASE_S)
+        assert consumer.depth() == 3  # noqa: PLR2004 - a, b and c
+
+        consumer.ack([delivery.ack_id for delivery in deliveries])
+
+        assert consumer.depth() == 3 - len(deliveries)
+
+    async def test_publishing_nothing_is_done_at_once(self, bench: BrokerBench) -> None:
+        """An empty batch is no error."""
+        broker = bench.open()
+        await broker.publish([])
+
+        assert broker.depth() == 0

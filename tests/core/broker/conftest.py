@@ -1,0 +1,44 @@
+"""Spools in temporary folders, with a clock that tests move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from questline_core.broker.spool import Spool, open_spool
+
+pytest.register_assert_rewrite("questline_core.testing.broker_contract")
+
+
+class SpoolBench:
+    """A spool in a folder, opened as often as a test likes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.now = folder, 1_000_000.0
+        self._opened: list[Spool] = []
+
+    @property
+    def address(self) -> str:
+        return f"spool:{self.folder}"
+
+    def open(self, **options: Any) -> Spool:
+        spool = open_spool(str(self.folder), clock=lambda: self.now, **options)
+        self._opened.append(spool)
+        return spool
+
+    def pass_time(self, seconds: float) -> None:
+        self.now += seconds
+
+    def close(self) -> None:
+        for spool in self._opened:
+            spool.close()
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[SpoolBench]:
+    bench = SpoolBench(tmp_path / "spool")
+    yield bench
+    bench.close()
