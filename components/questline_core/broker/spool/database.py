@@ -56,7 +56,8 @@ def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, synchronous: str) -> None:
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts only before the first table
+    if connection.execute("PRAGMA page_count").fetchone() == (0,):
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts in an empty file only, and writes to any other
     _use_write_ahead_log(connection)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute(
@@ -97,6 +98,16 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def page_bytes(connection: sqlite3.Connection) -> int:
+    """Tell the size of a page."""
+    return int(connection.execute("PRAGMA page_size").fetchone()[0])
+
+
+def free_bytes(connection: sqlite3.Connection) -> int:
+    """Tell how much of the file is free for new rows."""
+    return int(connection.execute("PRAGMA freelist_count").fetchone()[0]) * page_bytes(connection)
 
 
 def unusable(path: Path, error: Exception) -> BadInput:

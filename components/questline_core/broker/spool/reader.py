@@ -177,13 +177,12 @@ class Reader:
         )
 
     def _give_space_back(self) -> None:
-        (free_pages,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        (page_bytes,) = self._connection.execute("PRAGMA page_size").fetchone()
-        if free_pages * page_bytes <= 2 * KEPT_FREE_BYTES:
+        surplus = database.free_bytes(self._connection) - KEPT_FREE_BYTES
+        if surplus < KEPT_FREE_BYTES:
             return
-        surplus = free_pages - KEPT_FREE_BYTES // page_bytes
-        self._connection.execute(f"PRAGMA incremental_vacuum({surplus})").fetchall()
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        pages = surplus // database.page_bytes(self._connection)
+        # `execute` would end this pragma after its first page.
+        self._connection.executescript(f"PRAGMA incremental_vacuum({pages}); PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def parse_ack_ids(ack_ids: Sequence[str]) -> Mapping[str, Mapping[Held, Collection[int]]]:

@@ -55,8 +55,7 @@ class Writer:
 
     def _open(self) -> sqlite3.Connection:
         connection = database.connect(self.path, synchronous="FULL")
-        (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-        connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // page_bytes)}")
+        connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // database.page_bytes(connection))}")
         return connection
 
     async def publish(self, messages: Sequence[Message]) -> None:
@@ -109,8 +108,7 @@ class Writer:
         """Store all messages or none, and tell why none."""
         kept_ids = self._kept_ids
         try:
-            free = os.statvfs(self.path.parent)
-            if free.f_bavail * free.f_frsize < FREE_BYTES:
+            if self._free_bytes() < FREE_BYTES:
                 return f"the disk has less than {FREE_BYTES >> 20} MiB left"
             with database.transaction(self._connection):
                 for group in _groups(messages):
@@ -121,6 +119,14 @@ class Writer:
             self._mend(error)
             return f"{type(error).__name__}: {error}"
         return None
+
+    def _free_bytes(self) -> int:
+        """Count what is free on the disk, and in the file if the disk alone is not enough."""
+        disk = os.statvfs(self.path.parent)
+        free = disk.f_bavail * disk.f_frsize
+        if free < FREE_BYTES:
+            free += database.free_bytes(self._connection)
+        return free
 
     def _mend(self, error: Exception) -> None:
         """Open the database anew after an error of the disk; a full disk or a lock leaves the connection sound."""
