@@ -140,7 +140,9 @@ class Writer:
     def _insert(self, group: Sequence[Message]) -> None:
         stored = StoredGroup()
         for message in group:
-            stored.messages.add(data=message.data).attributes.update(message.attributes)
+            attributes = stored.messages.add(data=message.data).attributes
+            for key, value in message.attributes.items():  # `update` takes half as long again
+                attributes[key] = value
         ids = [m.attributes["id"] for m in group if m.attributes.get("kind") == EVENT and "id" in m.attributes]
         commit = self._connection.execute(
             "INSERT INTO commits (time_micros, events, event_ids) VALUES (?, ?, ?)",
