@@ -1,0 +1,166 @@
+"""Write one embedded table: appends, replacements, and merging of the small files that many appends leave."""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from questline_core.errors import BadInput
+from questline_core.warehouse.columns import fit, same_columns
+from questline_core.warehouse.keys import KeyIndex
+from questline_core.warehouse.lock import write_lock
+from questline_core.warehouse.manifest import Manifest, Part, read_manifest, settle, sweep, write_manifest
+from questline_core.warehouse.port import Appended
+
+MANY_PARTS = 32
+"""With more small files than this, an append merges some."""
+FULL_PART_ROWS = 1_000_000
+"""A file of this size is not merged any more; the work of one merge is bounded by it too."""
+ROW_GROUP_ROWS = 122_880
+
+
+class TableWriter:
+    """The writing side of one table in one process; other processes may write between two calls."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder, self.name = folder, name
+        self._keys = dict[str, KeyIndex]()
+
+    def create(self, schema: pa.Schema) -> None:
+        """Make the table if it is not there."""
+        with self._writing():
+            manifest = read_manifest(self.folder)
+            if manifest is None:
+                write_manifest(self.folder, Manifest.new(self._write_schema(schema)))
+            elif not same_columns(read_schema(self.folder, manifest), schema):
+                raise BadInput(f"{self.name} exists with other columns; replace its content, or use another name")
+
+    def append(self, rows: pa.Table, key: str | None) -> Appended:
+        """Add rows whose key is new, as one file."""
+        manifest = read_manifest(self.folder)
+        if manifest is None:
+            raise BadInput(f"there is no table {self.name}; create it first")
+        fitted = fit(rows, read_schema(self.folder, manifest), self.name)
+        with self._writing():
+            manifest = read_manifest(self.folder) or manifest
+            new = fitted if key is None else self._index(key, manifest).fresh(fitted)
+            if new.num_rows:
+                manifest = manifest.plus(self._write_part(new))
+                write_manifest(self.folder, manifest)
+                self._tidy(manifest)
+        return Appended(rows=new.num_rows, skipped=rows.num_rows - new.num_rows)
+
+    def replace(self, rows: pa.Table) -> None:
+        """Put these rows in place of the table's content, in one step."""
+        with self._writing():
+            old = read_manifest(self.folder)
+            schema = self._write_schema(rows.schema)
+            part = self._write_part(rows) if rows.num_rows else None
+            new = (old or Manifest.new(schema)).replaced(schema, part)
+            write_manifest(self.folder, new)
+            if old is not None:
+                sweep(self.folder, new, retired=frozenset((old.schema, *(p.file for p in old.parts))))
+
+    def close(self) -> None:
+        """Release the memory of the key indexes."""
+        for index in self._keys.values():
+            index.close()
+        self._keys.clear()
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with write_lock(self.folder):
+                yield
+        except OSError as error:
+            what = f"cannot write {self.folder} ({error.strerror or error}); nothing of it was stored"
+            raise BadInput(f"{what}; make room, make the folder writable, or set QUESTLINE_HOME") from error
+
+    def _index(self, key: str, manifest: Manifest) -> KeyIndex:
+        if key not in self._keys:
+            self._keys[key] = KeyIndex(self.folder, key)
+        self._keys[key].catch_up(manifest)
+        return self._keys[key]
+
+    def _tidy(self, manifest: Manifest) -> None:
+        chosen = choose_to_merge(manifest.parts)
+        if not chosen:
+            return
+        old = frozenset(part.file for part in chosen)
+        new = self._merge(chosen)
+        manifest = manifest.merged(old, new)
+        write_manifest(self.folder, manifest)
+        for index in self._keys.values():
+            index.merged(new.file)
+        sweep(self.folder, manifest, retired=old)
+
+    def _merge(self, parts: tuple[Part, ...]) -> Part:
+        name = _new_name("part")
+        schema = pq.read_schema(self.folder / parts[0].file)
+        with pq.ParquetWriter(self._aside(name), schema, compression="zstd") as writer:
+            for group in _row_groups(parts):
+                writer.write_table(pa.concat_tables(pq.ParquetFile(self.folder / part.file).read() for part in group))
+        return self._settle(name, sum(part.rows for part in parts))
+
+    def _write_part(self, rows: pa.Table) -> Part:
+        name = _new_name("part")
+        pq.write_table(rows, self._aside(name), compression="zstd", row_group_size=ROW_GROUP_ROWS)
+        return self._settle(name, rows.num_rows)
+
+    def _write_schema(self, schema: pa.Schema) -> str:
+        name = _new_name("schema")
+        pq.write_table(schema.empty_table(), self._aside(name))
+        return self._settle(name, 0).file
+
+    def _aside(self, name: str) -> Path:
+        return self.folder / f"{name}.aside"
+
+    def _settle(self, name: str, rows: int) -> Part:
+        with self._aside(name).open("rb") as file:
+            os.fsync(file.fileno())
+        settle(self._aside(name), self.folder / name)
+        return Part(file=name, rows=rows)
+
+
+def read_schema(folder: Path, manifest: Manifest) -> pa.Schema:
+    """Read the columns of a table."""
+    return pq.read_schema(folder / manifest.schema)
+
+
+def choose_to_merge(parts: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Choose files of about one size, so that a row is rewritten only a few times in its life; none when there are few."""
+    small = [part for part in parts if part.rows < FULL_PART_ROWS]
+    if len(small) <= MANY_PARTS:
+        return ()
+    tiers = dict[int, list[Part]]()
+    for part in small:
+        tiers.setdefault(int(math.log(max(part.rows, 1), 8)), []).append(part)
+    chosen, rows = list[Part](), 0
+    for part in max(tiers.values(), key=len):
+        if rows < FULL_PART_ROWS:
+            chosen.append(part)
+            rows += part.rows
+    return tuple(chosen)
+
+
+def _row_groups(parts: tuple[Part, ...]) -> list[list[Part]]:
+    groups, rows = [list[Part]()], 0
+    for part in parts:
+        if rows >= ROW_GROUP_ROWS:
+            groups.append([])
+            rows = 0
+        groups[-1].append(part)
+        rows += part.rows
+    return groups
+
+
+def _new_name(kind: str) -> str:
+    return f"{kind}-{secrets.token_hex(8)}.parquet"
