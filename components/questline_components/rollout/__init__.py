@@ -1,0 +1,1 @@
+"""Steps that bring a judged model to where it is asked."""

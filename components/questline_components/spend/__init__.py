@@ -1,0 +1,1 @@
+"""Steps that make and judge a spend model."""

@@ -1,0 +1,21 @@
+"""Gate: decide whether a judged spend model may serve, and say why."""
+
+from kfp import dsl
+
+from questline_components.image import component
+
+
+@component()
+def gate(
+    metrics: dsl.Input[dsl.Metrics], champion_metrics: dsl.Input[dsl.Metrics], verdict: dsl.Output[dsl.Markdown]
+) -> bool:
+    """Return whether to ship; the verdict lists the reasons, for and against."""
+    from pathlib import Path
+
+    from questline_core.spend.gate import judge, read_evaluation
+
+    candidate, champion = (read_evaluation(Path(judged.path)) for judged in (metrics, champion_metrics))
+    decision = judge(candidate, champion)
+    verdict.metadata["reasons"] = list(decision.reasons)
+    Path(verdict.path).write_text("\n".join(f"- {reason}" for reason in decision.reasons), encoding="utf-8")
+    return decision.ship

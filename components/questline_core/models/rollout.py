@@ -1,0 +1,136 @@
+"""Roll a model version out: declare it, wait until it answers, and check that it answers as it did in training."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from questline_core.errors import NotReady, QuestlineError
+from questline_core.models.manifests import service_of
+from questline_core.models.port import Manifest, ModelHost, ServiceStatus
+from questline_core.models.store import ModelVersion, versions
+
+TOLERANCE = 1e-6
+"""How far a served number may be from training's: relative to it, and absolute near zero."""
+ASK_TIMEOUT_S = 30.0
+
+Golden = Mapping[str, Mapping[str, Any]]
+"""A request that training kept: `inputs` by name, and the `outputs` that the trained model gave."""
+
+
+class AnswersDiffer(QuestlineError):
+    """Raised when what is served does not answer as the trained model did."""
+
+    def __init__(self, revision: str, why: str) -> None:
+        super().__init__(f"{revision} does not answer as it did in training: {why}")
+        self.revision, self.why = revision, why
+
+
+def champion(store: str, name: str, training: Mapping[str, Any]) -> ModelVersion | None:
+    """Find the published version that a new model has to beat: the newest one that another training made.
+
+    A training is known by what entered it, so one that is run again is not measured against its own result.
+
+    Args:
+        store: root of the model store.
+        name: the model.
+        training: everything that decides how the new model comes out; the same names are in a version's lineage.
+    """
+    for version in reversed(versions(store, name)):
+        lineage = version.metadata["lineage"]
+        if any(lineage.get(key) != value for key, value in training.items()):
+            return version
+    return None
+
+
+def deploy(
+    host: ModelHost, manifest: Manifest, *, patience_s: float = 180.0, look_every_s: float = 0.2
+) -> ServiceStatus:
+    """Declare an InferenceService and wait until the revision that it wants answers.
+
+    Args:
+        host: what serves the models.
+        manifest: the InferenceService; `spec.predictor.name` is the revision.
+        patience_s: how long to wait; a large model takes a minute to load.
+        look_every_s: pause between two looks.
+
+    Raises:
+        NotReady: the host says why the revision does not answer, or it did not answer in time.
+    """
+    host.apply(manifest)
+    wanted = service_of(manifest)
+    deadline = time.monotonic() + patience_s
+    while True:
+        status = host.status(wanted.name)
+        if status.ready and status.revision == wanted.revision:
+            return status
+        if status.message:
+            raise NotReady(f"{wanted.name} {wanted.revision} does not answer: {status.message}")
+        if time.monotonic() > deadline:
+            raise NotReady(f"{wanted.name} {wanted.revision} was not loaded within {patience_s:g} s")
+        time.sleep(look_every_s)
+
+
+def verify(golden: Sequence[Golden], *, rest_url: str, name: str, revision: str) -> int:
+    """Ask the served model the golden requests of its training and return how many answers were compared.
+
+    Raises:
+        AnswersDiffer: another revision answered, or a number is further than `TOLERANCE` from training's.
+        NotReady: nothing answers at this address.
+    """
+    answer = infer(rest_url, name, [one["inputs"] for one in golden])
+    served = answer.get("model_version")
+    if served != revision:
+        raise AnswersDiffer(revision, f"{served or 'a model without a revision'} answered in its place")
+    columns = {one["name"]: one["data"] for one in answer["outputs"]}
+    for row, expected in enumerate(golden):
+        for output, number in expected["outputs"].items():
+            _compare(revision, f"golden request {row}, {output}", number, columns.get(output, ())[row:])
+    return len(golden)
+
+
+def _compare(revision: str, what: str, expected: float, served: Sequence[float]) -> None:
+    if not served:
+        raise AnswersDiffer(revision, f"{what} is missing")
+    if not math.isclose(served[0], expected, rel_tol=TOLERANCE, abs_tol=TOLERANCE):
+        raise AnswersDiffer(revision, f"{what} is {served[0]!r} and was {expected!r}")
+
+
+def read_golden(version: Path) -> list[Golden]:
+    """Read the golden requests of a model version's folder."""
+    golden: list[Golden] = json.loads((version / "golden.json").read_text(encoding="utf-8"))
+    return golden
+
+
+def infer(rest_url: str, name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Ask a served model by the V2 REST protocol, one tensor for each named input.
+
+    Raises:
+        NotReady: nothing answers at this address, or it answers with an error.
+    """
+    url = f"{rest_url.rstrip('/')}/v2/models/{name}/infer"
+    body = json.dumps({"inputs": [tensor(column, [row[column] for row in rows]) for column in rows[0]]})
+    request = Request(url, body.encode(), {"Content-Type": "application/json"})  # noqa: S310 - the host's own address
+    try:
+        with urlopen(request, timeout=ASK_TIMEOUT_S) as response:  # noqa: S310 - as above
+            answer: dict[str, Any] = json.load(response)
+    except HTTPError as error:
+        raise NotReady(f"{url} answers {error.code}: {error.read().decode(errors='replace')[:300]}") from None
+    except (OSError, HTTPException) as error:
+        raise NotReady(f"{url} does not answer ({error}); is `questline serving run` running?") from None
+    return answer
+
+
+def tensor(name: str, values: Iterable[float | str | None]) -> dict[str, Any]:
+    """Make the V2 tensor of one input: text is BYTES, numbers are FP32, and a number that is missing is NaN."""
+    data = list(values)
+    text = any(isinstance(value, str) for value in data)
+    numbers = data if text else [math.nan if value is None else value for value in data]
+    return {"name": name, "shape": [len(data)], "datatype": "BYTES" if text else "FP32", "data": numbers}

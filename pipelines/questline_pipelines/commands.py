@@ -1,0 +1,74 @@
+"""`questline pipelines`: run a pipeline on this machine, or compile it for Kubeflow."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from questline_core.settings import PlatformSettings
+
+pipelines = typer.Typer(
+    help="Run a pipeline on this machine, or compile it for Kubeflow.", no_args_is_help=True, add_completion=False
+)
+runs = typer.Typer(help="Run a pipeline on this machine and roll out what it makes.", no_args_is_help=True)
+pipelines.add_typer(runs, name="run")
+
+
+@runs.callback()
+def _runs() -> None:
+    """Keep the pipeline's name in the command, also while there is only one."""
+
+
+@runs.command("spend")
+def run_spend(
+    *,
+    epochs: Annotated[int, typer.Option(min=1, help="How often training goes through the examples.")] = 20,
+    horizon_hours: Annotated[int, typer.Option(min=1, help="How far ahead spend is predicted.")] = 24,
+    holdout_days: Annotated[int, typer.Option(min=1, help="Last days of the data, kept to judge with.")] = 7,
+    seed: Annotated[int, typer.Option(help="Of everything that is random in training.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as one line of JSON.")] = False,
+) -> None:
+    """Train the spend model on the events that are here now, judge it, and let it serve if it is good enough.
+
+    Steps whose inputs have not changed since an earlier run are taken from that run.
+    """
+    from questline_pipelines.now import spend_parameters
+
+    settings = PlatformSettings.read()
+    training = {"horizon_hours": horizon_hours, "holdout_days": holdout_days, "epochs": epochs, "seed": seed}
+    _run("spend", spend_parameters(settings, training), settings, as_json=as_json)
+
+
+def _run(pipeline: str, parameters: dict[str, Any], settings: PlatformSettings, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from questline_pipelines.catalogue import function_of
+    from questline_pipelines.progress import shown
+    from questline_pipelines.runs import run_here
+
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with shown(Console(stderr=True)) as watch:
+        run = run_here(
+            pipeline, parameters, function=function_of(pipeline), folder=settings.paths.pipelines, watch=watch
+        )
+    if as_json:
+        print(run.to_json())
+        return
+    outcome = f"{run.revision} serves" if run.shipped else "not shipped; what served before still does"
+    print("\n".join([f"{run.run}: {outcome}", *(f"  {reason}" for reason in run.reasons), f"report: {run.report}"]))
+
+
+@pipelines.command("compile")
+def compile_(
+    pipeline: Annotated[str, typer.Argument(help="The pipeline, such as spend.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The YAML file to write.")],
+) -> None:
+    """Write a pipeline in the form that Kubeflow Pipelines runs."""
+    from questline_pipelines.compiled import compile_pipeline
+
+    compile_pipeline(pipeline, output)
+    print(f"wrote {output}")

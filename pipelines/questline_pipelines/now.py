@@ -1,0 +1,39 @@
+"""What a run has to be told of the world as it is now: the version of the data, and the model to beat."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
+from questline_components.code import code_version
+from questline_core.models.rollout import champion
+from questline_core.settings import PlatformSettings
+from questline_core.warehouse.port import EVENTS, open_warehouse
+
+
+def spend_parameters(settings: PlatformSettings, training: Mapping[str, int]) -> dict[str, Any]:
+    """Complete the arguments of the spend pipeline: addresses, the data's version and the champion.
+
+    They are parameters, and not looked up by the steps, because a step is run again when its inputs change and only
+    then.
+
+    Args:
+        settings: where everything is.
+        training: what a person chose: horizon_hours, holdout_days, epochs, seed.
+
+    Raises:
+        BadInput: there are no events to train on.
+    """
+    with closing(open_warehouse(settings.warehouse_url)) as warehouse:
+        data_version = warehouse.version(EVENTS)
+    made_from = {**training, "data_version": data_version, "code_version": code_version()}
+    to_beat = champion(settings.model_store_url, "spend", made_from)
+    return {
+        **training,
+        "warehouse": settings.warehouse_url,
+        "model_store": settings.model_store_url,
+        "model_host": settings.model_host_url,
+        "data_version": data_version,
+        "champion": to_beat.uri if to_beat else "",
+    }

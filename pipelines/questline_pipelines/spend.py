@@ -1,0 +1,55 @@
+"""The spend pipeline: this function is its diagram, on a cluster and on a laptop."""
+
+from kfp import dsl
+
+from questline_components.rollout.deploy import deploy
+from questline_components.rollout.export import export
+from questline_components.rollout.verify import verify
+from questline_components.spend.evaluate import evaluate
+from questline_components.spend.gate import gate
+from questline_components.spend.prepare import prepare
+from questline_components.spend.train import train
+
+QUIET = {"name": "TF_CPP_MIN_LOG_LEVEL", "value": "2"}
+"""TensorFlow says what went wrong, and not which instructions its build lacks."""
+
+
+@dsl.pipeline(name="spend-training", description="Train, judge and roll out the spend model.")
+def spend_training(  # noqa: PLR0913, PLR0917 - a run is told everything, so that equal arguments mean an equal result
+    warehouse: str,
+    model_store: str,
+    model_host: str,
+    data_version: str,
+    champion: str = "",
+    horizon_hours: int = 24,
+    holdout_days: int = 7,
+    epochs: int = 20,
+    seed: int = 1,
+) -> None:
+    """Turn the events of one version of the data into a served, verified revision, if it deserves to serve.
+
+    Args:
+        warehouse: address of the warehouse that holds the events.
+        model_store: root of the model store.
+        model_host: address of what serves the models.
+        data_version: version of the events' table; new data means new examples, old data means none.
+        champion: folder of the published model to beat; empty when there is none.
+        horizon_hours: how far ahead spend is predicted.
+        holdout_days: last days of the data, which judge the model and never train it.
+        epochs: how often training goes through the examples.
+        seed: of everything that is random in training.
+    """
+    examples = prepare(
+        warehouse=warehouse, data_version=data_version, horizon_hours=horizon_hours, holdout_days=holdout_days
+    ).outputs["examples"]
+    model = train(examples=examples, epochs=epochs, seed=seed).set_env_variable(**QUIET).outputs["model"]
+    judged = evaluate(examples=examples, model=model, champion=champion).set_env_variable(**QUIET).outputs
+    verdict = gate(metrics=judged["metrics"], champion_metrics=judged["champion_metrics"])
+    # kfp.local 2.17 finds a step's only return value in a condition, and takes a named one for false.
+    with dsl.If(verdict.outputs["Output"] == True):  # noqa: E712 - an expression of KFP
+        published = export(model=model, metrics=judged["metrics"], name="spend", model_store=model_store).outputs[
+            "published"
+        ]
+        # These two act on the world and look at it: an answer of yesterday is not an answer.
+        served = deploy(published=published, model_host=model_host).set_caching_options(False)
+        verify(published=published, revision=served.output, model_host=model_host).set_caching_options(False)

@@ -1,0 +1,98 @@
+"""The compiled spend pipeline: its steps, its edges, what is cached, and that nothing is installed at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from questline_components.image import IMAGE
+from questline_pipelines.commands import pipelines
+
+Spec = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
+    target = tmp_path_factory.mktemp("compiled") / "new" / "spend.yaml"
+    outcome = CliRunner().invoke(pipelines, ["compile", "spend", "-o", str(target)])
+    assert outcome.exit_code == 0, outcome.output
+    compiled: Spec = yaml.safe_load(target.read_text())
+    return compiled
+
+
+def tasks(spec: Spec) -> Mapping[str, Any]:
+    """All steps by name, those under the condition with them."""
+    always = spec["root"]["dag"]["tasks"]
+    gated = spec["components"]["comp-condition-1"]["dag"]["tasks"]
+    return {name: task for name, task in (always | gated).items() if name != "condition-1"}
+
+
+def test_the_steps_are_the_seven_of_the_diagram(spec: Spec) -> None:
+    assert set(tasks(spec)) == {"prepare", "train", "evaluate", "gate", "export", "deploy", "verify"}
+
+
+def test_each_step_takes_its_artifacts_from_the_step_before(spec: Spec) -> None:
+    edges = {
+        (source["taskOutputArtifact"]["producerTask"], name)
+        for name, task in tasks(spec).items()
+        for source in task["inputs"].get("artifacts", {}).values()
+        if "taskOutputArtifact" in source
+    }
+    assert edges == {
+        ("prepare", "train"),
+        ("prepare", "evaluate"),
+        ("train", "evaluate"),
+        ("evaluate", "gate"),
+        ("export", "deploy"),
+        ("export", "verify"),
+    }
+
+
+def test_export_deploy_and_verify_wait_for_the_gates_yes(spec: Spec) -> None:
+    gated = spec["root"]["dag"]["tasks"]["condition-1"]
+
+    assert gated["triggerPolicy"] == {"condition": "inputs.parameter_values['pipelinechannel--gate-Output'] == true"}
+    assert gated["inputs"]["parameters"]["pipelinechannel--gate-Output"]["taskOutputParameter"] == {
+        "producerTask": "gate",
+        "outputParameterKey": "Output",
+    }
+    assert set(spec["components"]["comp-condition-1"]["dag"]["tasks"]) == {"export", "deploy", "verify"}
+
+
+def test_only_steps_that_act_on_the_world_are_never_cached(spec: Spec) -> None:
+    uncached = {name for name, task in tasks(spec).items() if not task["cachingOptions"].get("enableCache")}
+
+    assert uncached == {"deploy", "verify"}
+
+
+def test_the_datas_version_and_the_champion_enter_the_steps_that_depend_on_them(spec: Spec) -> None:
+    assert tasks(spec)["prepare"]["inputs"]["parameters"]["data_version"] == {"componentInputParameter": "data_version"}
+    assert tasks(spec)["evaluate"]["inputs"]["parameters"]["champion"] == {"componentInputParameter": "champion"}
+
+
+def test_what_has_no_default_is_where_things_are_and_which_data(spec: Spec) -> None:
+    parameters = spec["root"]["inputDefinitions"]["parameters"]
+
+    required = {name for name, parameter in parameters.items() if not parameter.get("isOptional")}
+    assert required == {"warehouse", "model_store", "model_host", "data_version"}
+    assert {name: p["defaultValue"] for name, p in parameters.items() if name not in required} == {
+        "champion": "",
+        "horizon_hours": 24,
+        "holdout_days": 7,
+        "epochs": 20,
+        "seed": 1,
+    }
+
+
+def test_no_step_installs_anything_and_all_run_in_one_image(spec: Spec) -> None:
+    containers = [executor["container"] for executor in spec["deploymentSpec"]["executors"].values()]
+
+    assert {container["image"] for container in containers} == {IMAGE}
+    for container in containers:
+        text = " ".join([*container["command"], *container["args"]])
+        assert "pip" not in text.replace("pipeline", "")
+        assert "ensurepip" not in text
