@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Protocol
 
+from questline_core.broker.attributes import MESSAGE_ID
 from questline_core.broker.port import EVENT, MAX_ATTEMPTS, Broker, Delivery, Message, open_broker
 
 LEASE_S = 30.0
@@ -75,8 +76,23 @@ class BrokerContract:
 
         (delivery,) = bench.open().pull(max_messages=10, lease_s=LEASE_S)
 
-        assert delivery.message == odd
+        own = {key: value for key, value in delivery.message.attributes.items() if key != MESSAGE_ID}
+        assert (delivery.message.data, own) == (odd.data, odd.attributes)
         assert delivery.attempt == 1
+
+    async def test_a_message_keeps_its_own_id_on_every_delivery(self, bench: BrokerBench) -> None:
+        """Also when the same bytes were published twice."""
+        consumer = bench.open()
+        await consumer.publish([message("a"), message("a"), message("b")])
+        await consumer.publish([message("a")])
+
+        first = consumer.pull(max_messages=10, lease_s=LEASE_S)
+        bench.pass_time(LEASE_S + 1)
+        again = consumer.pull(max_messages=10, lease_s=LEASE_S)
+
+        ids = {delivery.message.attributes[MESSAGE_ID] for delivery in first}
+        assert len(ids) == len(first)
+        assert ids == {delivery.message.attributes[MESSAGE_ID] for delivery in again}
 
     async def test_what_is_published_outlives_the_publisher(self, bench: BrokerBench) -> None:
         """A publisher that closes leaves its messages."""

@@ -17,6 +17,7 @@ from typing import Protocol
 import pytest
 from structlog.testing import capture_logs
 
+from questline_core.broker.attributes import MESSAGE_ID
 from questline_core.broker.port import EVENT, MAX_ATTEMPTS, REJECT, Message, open_broker
 from questline_core.broker.spool import Spool, open_spool, writer
 from questline_core.errors import BadInput, BrokerFull
@@ -133,7 +134,7 @@ async def test_a_large_publish_is_stored_in_rows_that_are_read_one_by_one(bench:
     await spool.publish(batch)
 
     assert rows(bench.folder / "gateway-0.db", "SELECT count(*), max(length(body)) < 1100000 FROM groups") == [(3, 1)]
-    assert [d.message for d in spool.pull(max_messages=3_000, lease_s=LEASE_S)] == batch
+    assert [d.message.data for d in spool.pull(max_messages=3_000, lease_s=LEASE_S)] == [m.data for m in batch]
 
 
 # Consumers and databases
@@ -213,6 +214,18 @@ async def test_a_group_that_cannot_be_read_becomes_a_dead_letter(bench: Bench) -
 
     assert drain(spool) == ["b"]
     assert (spool.depth(), spool.dead_letters()) == (0, 1)
+
+
+async def test_a_new_spool_in_the_place_of_an_old_one_gives_other_message_ids(bench: Bench) -> None:
+    ids: set[str] = set()
+    for _ in range(2):
+        spool = bench.open(process="gateway-0")
+        await spool.publish([message("a")])
+        ids |= {d.message.attributes[MESSAGE_ID] for d in spool.pull(max_messages=10, lease_s=LEASE_S)}
+        spool.close()
+        shutil.rmtree(bench.folder)
+
+    assert len(ids) == 2
 
 
 # Duplicates across restarts

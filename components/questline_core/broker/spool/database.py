@@ -15,9 +15,12 @@ BUSY_TIMEOUT_S = 10.0
 WAL_KEPT_BYTES = 4 << 20
 """The write-ahead log is cut back to this size after a checkpoint."""
 
-# A commit's id stays in `commits` after its group is gone, so ids never repeat. A slice is a set of messages of one
-# group that were delivered equally often and are held by one consumer, or by none (held_until = 0).
+# The identity sets the messages of this file apart from those of one that lay here before. A commit's id stays in
+# `commits` after its group is gone, so ids never repeat. A slice is a set of messages of one group that were delivered
+# equally often and are held by one consumer, or by none (held_until = 0).
 _SCHEMA = """
+CREATE TABLE spool (identity TEXT NOT NULL);
+INSERT INTO spool VALUES (lower(hex(randomblob(8))));
 CREATE TABLE commits (
     id INTEGER PRIMARY KEY, time_micros INTEGER NOT NULL, events INTEGER NOT NULL, event_ids TEXT NOT NULL
 );

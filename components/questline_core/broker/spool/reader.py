@@ -9,6 +9,7 @@ from pathlib import Path
 
 from google.protobuf.message import DecodeError
 
+from questline_core.broker.attributes import MESSAGE_ID
 from questline_core.broker.port import MAX_ATTEMPTS, Delivery, Message
 from questline_core.broker.spool import database, positions
 from questline_core.pb.broker_pb2 import StoredGroup
@@ -40,10 +41,13 @@ class Reader:
         self.path = path
         # An acknowledgement that a power cut takes back only brings its message again.
         self._connection = database.connect(path, synchronous="NORMAL")
+        (self._identity,) = self._connection.execute("SELECT identity FROM spool").fetchone()
 
     def take(self, limit: int, *, now: float, until: float) -> list[Delivery]:
         """Take up to `limit` messages that nobody holds at `now`, and hold them `until` then."""
         deliveries: list[Delivery] = []
+        if not self._free_slices(1, now):
+            return deliveries  # without the lock, which publishing waits for
         with database.transaction(self._connection):
             for free in self._free_slices(limit, now):
                 stored = self._read(free, now)
@@ -126,12 +130,14 @@ class Reader:
 
     def _deliveries(self, free: _Slice, held: Sequence[int], stored: StoredGroup) -> Iterator[Delivery]:
         attempt = free.attempt + 1
-        prefix = f"{self.path.stem}/{free.group}/{attempt}/"
+        ack_prefix, id_prefix = f"{self.path.stem}/{free.group}/{attempt}/", f"{self._identity}-{free.group}-"
         for position in held:
             message = stored.messages[position]
             yield Delivery(
-                message=Message(data=message.data, attributes=dict(message.attributes)),
-                ack_id=f"{prefix}{position}",
+                message=Message(
+                    data=message.data, attributes={**message.attributes, MESSAGE_ID: f"{id_prefix}{position}"}
+                ),
+                ack_id=f"{ack_prefix}{position}",
                 attempt=attempt,
             )
 
