@@ -103,6 +103,19 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
+def identity(connection: sqlite3.Connection, path: Path) -> str:
+    """Tell the name that was drawn for this database when it was made.
+
+    Raises:
+        BadInput: it cannot be read.
+    """
+    try:
+        return str(connection.execute("SELECT identity FROM spool").fetchone()[0])
+    except sqlite3.Error as error:
+        connection.close()
+        raise unusable(path, error) from None
+
+
 def page_bytes(connection: sqlite3.Connection) -> int:
     """Tell the size of a page."""
     return int(connection.execute("PRAGMA page_size").fetchone()[0])

@@ -41,7 +41,7 @@ class Reader:
         self.path = path
         # An acknowledgement that a power cut takes back only brings its message again.
         self._connection = database.connect(path, synchronous="NORMAL")
-        (self._identity,) = self._connection.execute("SELECT identity FROM spool").fetchone()
+        self._identity = database.identity(self._connection, path)
 
     def take(self, limit: int, *, now: float, until: float) -> list[Delivery]:
         """Take up to `limit` messages that nobody holds at `now`, and hold them `until` then."""
