@@ -7,6 +7,7 @@ from contextlib import closing
 from typing import Any
 
 from questline_components.code import code_version
+from questline_core.errors import NotReady
 from questline_core.models.rollout import champion
 from questline_core.settings import PlatformSettings
 from questline_core.warehouse.port import EVENTS, open_warehouse
@@ -23,9 +24,14 @@ def spend_parameters(settings: PlatformSettings, training: Mapping[str, int]) ->
         training: what a person chose: horizon_hours, holdout_days, epochs, seed.
 
     Raises:
-        BadInput: there are no events to train on.
+        NotReady: there are no events to train on.
     """
     with closing(open_warehouse(settings.warehouse_url)) as warehouse:
+        if EVENTS not in warehouse.tables():
+            raise NotReady(
+                f"there are no events to train on in {settings.warehouse_url}; send some through the gateway "
+                "(`questline simulate`, `questline events import`) and let the stream write them"
+            )
         data_version = warehouse.version(EVENTS)
     made_from = {**training, "data_version": data_version, "code_version": code_version()}
     to_beat = champion(settings.model_store_url, "spend", made_from)

@@ -42,11 +42,16 @@ class Board:
         return table
 
     def _cells(self, step: StepEvent) -> tuple[Text, ...]:
-        running = step.state is State.RUNNING
-        seconds = time.monotonic() - self._started[step.name] if running else step.seconds
-        timed = running or (step.state.is_final and step.state is not State.SKIPPED)
-        word = "cached" if step.cached else str(step.state)
-        return Text(f"  {step.name}"), Text(word, STYLES[step.state]), Text(f"{seconds:6.1f} s" if timed else "")
+        seconds = time.monotonic() - self._started[step.name] if step.state is State.RUNNING else step.seconds
+        return Text(f"  {step.name}"), Text(_word(step), STYLES[step.state]), Text(_time(step, seconds))
+
+
+def _word(step: StepEvent) -> str:
+    return "cached" if step.cached else str(step.state)
+
+
+def _time(step: StepEvent, seconds: float) -> str:
+    return "" if step.state in {State.WAITING, State.SKIPPED} else f"{seconds:6.1f} s"
 
 
 @contextmanager
@@ -60,7 +65,6 @@ def shown(console: Console) -> Iterator[Callable[[StepEvent], None]]:
         yield lambda event: _print(console, event)
 
 
-def _print(console: Console, event: StepEvent) -> None:
-    if event.state.is_final:
-        word = "cached" if event.cached else str(event.state)
-        console.print(f"{event.name:10} {word:8} {event.seconds:6.1f} s", highlight=False)
+def _print(console: Console, step: StepEvent) -> None:
+    if step.state.is_final:
+        console.print(f"{step.name:10} {_word(step):8} {_time(step, step.seconds)}", highlight=False)
