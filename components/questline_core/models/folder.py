@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -72,17 +74,18 @@ class ServingFolder:
             raise BadInput(f"{path} cannot be read: {error}") from None
         return Declaration(name=name, text=text, generation=f"{written_ns}-{hashlib.sha256(content).hexdigest()[:16]}")
 
-    def occupy(self) -> None:
-        """Say that the calling process obeys this folder, for as long as it lives.
+    @contextmanager
+    def occupied(self) -> Iterator[None]:
+        """Say that the calling process obeys this folder, until the block ends or the process dies.
 
         Raises:
             BadInput: the folder cannot be written.
         """
         write_atomically(self._process, json.dumps({"pid": os.getpid()}))
-
-    def leave(self) -> None:
-        """Say that no process obeys this folder any longer."""
-        self._process.unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            self._process.unlink(missing_ok=True)
 
     def occupant(self) -> int | None:
         """Tell the pid of the living process that obeys this folder."""

@@ -1,0 +1,50 @@
+"""`questline serving`: answer for the models."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from questline_core.errors import BadInput
+
+serving = typer.Typer(no_args_is_help=True, help="Serve the models by the V1 and V2 protocols, REST and gRPC.")
+
+
+@serving.callback()
+def root() -> None:
+    """Keep `run` a sub-command, although it is the only one."""
+
+
+@serving.command()
+def run(
+    model_dir: Annotated[
+        Path | None,
+        typer.Option(help="Serve this one model version, as in a pod, instead of obeying the InferenceServices."),
+    ] = None,
+    name: Annotated[str, typer.Option(help="With --model-dir: the model's name in requests.")] = "",
+) -> None:
+    """Serve what the InferenceServices in QUESTLINE_HOME/serving declare, and follow their changes."""
+    if bool(model_dir) != bool(name):
+        raise BadInput("--model-dir and --name belong together: the folder of one model version and the model's name")
+    for number in (signal.SIGTERM, signal.SIGINT):  # until the servers run, there is nothing to end with care
+        signal.signal(number, lambda *_: sys.exit(0))
+
+    from questline_core.logs import configure_logs
+    from questline_kserve.ports import ports
+    from questline_kserve.settings import ServingSettings
+
+    configure_logs("serving")
+    settings = ServingSettings.read()
+    with ports(settings) as taken:
+        import asyncio
+
+        from questline_kserve.process import serve_folder, serve_version
+
+        if model_dir:
+            asyncio.run(serve_version(settings, taken, name=name, uri=str(model_dir)))
+        else:
+            asyncio.run(serve_folder(settings, taken))

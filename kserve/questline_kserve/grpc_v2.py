@@ -1,0 +1,66 @@
+"""The V2 gRPC protocol: kserve's servicer, with the same table of errors as REST and no log line for each request."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, NoReturn
+
+import grpc
+import structlog
+from grpc_interceptor import AsyncExceptionToStatusInterceptor
+from kserve.constants.constants import MAX_GRPC_MESSAGE_LENGTH
+from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
+from kserve.protocol.grpc.servicer import InferenceServicer
+
+from questline_kserve.ports import Port
+from questline_kserve.repository import DeclaredOnly, Plane
+from questline_kserve.status import UNEXPECTED, status_of, text_of
+
+log = structlog.get_logger()
+
+OPTIONS = (
+    ("grpc.so_reuseport", 0),  # or a second process would share the port without a word
+    ("grpc.max_send_message_length", MAX_GRPC_MESSAGE_LENGTH),
+    ("grpc.max_receive_message_length", MAX_GRPC_MESSAGE_LENGTH),
+)
+
+
+class Errors(AsyncExceptionToStatusInterceptor):
+    """Ends a call whose handler raised with the status of the table."""
+
+    async def handle_exception(
+        self,
+        ex: Exception,
+        request_or_iterator: Any,  # noqa: ARG002 - the framework's signature
+        context: grpc.aio.ServicerContext[Any, Any],
+        method_name: str,
+    ) -> NoReturn:
+        """Abort the call; an error outside the table is logged and leaves with a neutral text."""
+        if status := status_of(ex):
+            await context.abort(status.grpc, text_of(ex))
+        log.error("call failed", method=method_name, error="".join(traceback.format_exception(ex)))
+        await context.abort(grpc.StatusCode.INTERNAL, UNEXPECTED)
+
+
+@asynccontextmanager
+async def grpc_server(plane: Plane, port: Port, *, grace_s: float) -> AsyncIterator[None]:
+    """Answer gRPC requests on a port until the block ends, then end the requests that are under way.
+
+    Raises:
+        BadInput: the port was taken away at the last moment.
+    """
+    server = grpc.aio.server(interceptors=[Errors()], options=OPTIONS)
+    servicer = InferenceServicer(plane, DeclaredOnly(plane.model_registry))
+    add_GRPCInferenceServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call] # generated
+    port.taken.close()  # gRPC opens its ports itself
+    try:
+        server.add_insecure_port(port.address)
+    except RuntimeError:
+        raise port.refused("in use") from None
+    await server.start()
+    try:
+        yield
+    finally:
+        await server.stop(grace_s)

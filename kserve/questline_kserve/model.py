@@ -1,0 +1,71 @@
+"""The kserve model over one version: the V1 and V2 protocols in, the version's answers out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import kserve
+from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelInferResponse
+
+from questline_core.errors import QuestlineError
+from questline_kserve import instances, tensors
+from questline_kserve.version import Column, Version
+
+DIRECT_ROWS = 2048
+"""Up to here the answer takes about a millisecond and is made on the event loop; a thread makes that of more rows."""
+
+
+class NotServed(QuestlineError):
+    """Raised when a request asks for a revision that is not the one that answers."""
+
+    def __init__(self, name: str, asked: str, *, serves: str) -> None:
+        super().__init__(f"{name} is served by revision {serves}, and not by {asked}")
+        self.name, self.asked, self.serves = name, asked, serves
+
+
+class ServedVersion(kserve.Model):
+    """Answers with one version from its first request to its last; a new version is a new object."""
+
+    def __init__(self, name: str, version: Version) -> None:
+        super().__init__(name)
+        self.version = version
+        self.ready = True
+
+    async def predict(  # type: ignore[override] # kserve passes a gRPC answer on as it is, but does not say so
+        self,
+        payload: Any,
+        headers: Mapping[str, str] | None = None,  # noqa: ARG002 - the framework's signature
+        response_headers: dict[str, str] | None = None,  # noqa: ARG002 - as above
+    ) -> dict[str, Any] | kserve.InferResponse | ModelInferResponse:
+        """Answer one request of either protocol.
+
+        Raises:
+            BadInput: says what of the request the model cannot take.
+            NotServed: the request asks for a revision that is not the one that answers.
+        """
+        if isinstance(payload, kserve.InferRequest):
+            return await self._answer(payload)
+        answers = await self._ask(instances.columns_from_body(payload, self.version.inputs))
+        return {"predictions": instances.predictions(answers), "model_version": self.version.revision}
+
+    def get_input_types(self) -> list[dict[str, Any]]:
+        """Describe the inputs for the V2 protocol's metadata."""
+        return [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in self.version.inputs.items()]
+
+    def get_output_types(self) -> list[dict[str, Any]]:
+        """Describe the outputs for the V2 protocol's metadata."""
+        return [{"name": name, "datatype": "FP32", "shape": [-1]} for name in self.version.outputs]
+
+    async def _answer(self, request: kserve.InferRequest) -> kserve.InferResponse | ModelInferResponse:
+        if request.model_version and request.model_version != self.version.revision:
+            raise NotServed(self.name, request.model_version, serves=self.version.revision)
+        answers = await self._ask(tensors.columns_from_request(request, self.version.inputs))
+        return tensors.answer(request, answers, revision=self.version.revision)
+
+    async def _ask(self, columns: dict[str, Column]) -> tensors.Answers:
+        rows = len(next(iter(columns.values())))
+        if rows <= DIRECT_ROWS:
+            return self.version.predict(columns)
+        return await asyncio.to_thread(self.version.predict, columns)

@@ -1,0 +1,94 @@
+"""The models that answer now. A revision takes the place of another in one step; clients cannot change it."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any, NoReturn
+
+from kserve import ModelRepository
+from kserve.errors import InvalidInput
+from kserve.protocol.dataplane import DataPlane
+from kserve.protocol.infer_type import InferRequest
+from kserve.protocol.model_repository_extension import ModelRepositoryExtension
+
+from questline_core.errors import BadInput
+from questline_kserve.model import ServedVersion
+from questline_kserve.version import Version
+
+
+class Repository(ModelRepository):
+    """Holds one version for each name."""
+
+    async def swap(self, name: str, version: Version) -> None:
+        """Let this version answer from the next request on; requests that are under way end with the one before."""
+        self.update(ServedVersion(name, version))
+        await asyncio.to_thread(gc.collect)  # a SavedModel is a graph of cycles, which nothing else frees soon
+
+    async def drop(self, name: str) -> None:
+        """Let nothing answer under this name any longer."""
+        self.models.pop(name, None)
+        await asyncio.to_thread(gc.collect)
+
+    def revisions(self) -> dict[str, str]:
+        """Tell the revision that answers for each name."""
+        models = self.models.items()
+        return {name: model.version.revision for name, model in models if isinstance(model, ServedVersion)}
+
+
+class DeclaredOnly(ModelRepositoryExtension):
+    """Answers clients that want to load or unload a model, which only an InferenceService can."""
+
+    async def load(self, model_name: str) -> NoReturn:
+        """Refuse.
+
+        Raises:
+            BadInput: always.
+        """
+        raise BadInput(f"{model_name} is declared by its InferenceService; clients cannot load or unload it")
+
+    async def unload(self, model_name: str) -> NoReturn:
+        """Refuse, as `load` does.
+
+        Raises:
+            BadInput: always.
+        """
+        await self.load(model_name)
+
+
+class Plane(DataPlane):
+    """kserve's data plane, which tells more of a model and is not thrown by a body that is damaged."""
+
+    settled = False
+    """Whether everything that was declared at the start was taken or refused: only then the server is ready."""
+
+    @property
+    def repository(self) -> Repository:
+        """The models that answer."""
+        return self.model_registry
+
+    async def ready(self) -> bool:
+        """Tell whether the server is ready."""
+        return self.settled
+
+    async def model_metadata(self, model_name: str) -> dict[str, Any]:
+        """Describe a model with the revision that answers.
+
+        Raises:
+            ModelNotFound: nothing answers under this name.
+        """
+        told: dict[str, Any] = await super().model_metadata(model_name)
+        return told | {"platform": "tensorflow_savedmodel", "versions": [self.repository.revisions()[model_name]]}
+
+    def decode_inference_request(self, body: Any, headers: dict[str, str], model_name: str) -> InferRequest:
+        """Decode a V2 REST request.
+
+        Raises:
+            BadInput: it is not one.
+        """
+        try:
+            return super().decode_inference_request(body, headers, model_name)
+        except InvalidInput:
+            raise
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise BadInput(f"the request is not one of the V2 protocol ({type(error).__name__}: {error})") from None

@@ -1,0 +1,94 @@
+"""The V1 and V2 REST protocols on one port: kserve's routes, with one table of errors."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import warnings
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import FastAPIDeprecationWarning, RequestValidationError
+from fastapi.responses import JSONResponse
+from kserve.protocol.rest.server import metrics_handler
+from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
+from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+
+from questline_kserve.repository import DeclaredOnly, Plane
+from questline_kserve.status import STATUS, UNEXPECTED, status_of, text_of
+
+
+def application(plane: Plane) -> FastAPI:
+    """Make the REST application over a data plane."""
+    warnings.simplefilter("ignore", FastAPIDeprecationWarning)  # kserve's V1 answers are ORJSONResponses
+    app = FastAPI(title="Questline serving", docs_url=None, redoc_url=None, openapi_url=None)
+    root = APIRouter()
+    root.add_api_route("/", plane.live)
+    root.add_api_route("/metrics", metrics_handler)
+    app.include_router(root)
+    extension = DeclaredOnly(plane.model_registry)
+    register_v1_endpoints(app, plane, extension)
+    register_v2_endpoints(app, plane, extension)
+    for kind in STATUS:
+        app.add_exception_handler(kind, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse_form)
+    app.add_exception_handler(Exception, _give_up)
+    return app
+
+
+async def _refuse(request: Request, error: Exception) -> JSONResponse:
+    status = status_of(error)
+    return JSONResponse({"error": text_of(error)}, status.http) if status else await _give_up(request, error)
+
+
+async def _refuse_form(_: Request, error: Any) -> JSONResponse:
+    """Say where a body is not what the protocol wants, without the names of the classes that were tried."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"] if part not in {"body", "InferenceRequest"})
+    return JSONResponse({"error": f"{where or 'the request'}: {first['msg']}"}, 400)
+
+
+async def _give_up(_: Request, __: Exception) -> JSONResponse:
+    return JSONResponse({"error": UNEXPECTED}, 500)  # uvicorn logs the error itself
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves the signals to the process and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.listens.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+@asynccontextmanager
+async def rest_server(plane: Plane, taken: socket.socket, *, grace_s: float) -> AsyncIterator[None]:
+    """Answer REST requests on a port until the block ends, then end the requests that are under way."""
+    server = _Server(
+        uvicorn.Config(
+            application(plane),
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=65,  # longer than the proxies before it, or they meet closed connections
+            timeout_graceful_shutdown=int(grace_s),
+        )
+    )
+    running = asyncio.create_task(server.serve(sockets=[taken]))
+    await server.listens.wait()
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await running

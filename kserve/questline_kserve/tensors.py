@@ -1,0 +1,94 @@
+"""Convert between the V2 protocol's tensors, REST and gRPC alike, and the columns that a model version takes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from kserve import InferInput, InferOutput, InferRequest, InferResponse
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
+from kserve.utils.utils import generate_uuid
+from numpy.typing import NDArray
+
+from questline_core.errors import BadInput
+from questline_kserve.version import Column
+
+_NUMBERS = frozenset(("BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"))
+_TAKEN = {"FP32": _NUMBERS | {"FP16", "FP32", "FP64"}, "BYTES": frozenset(("BYTES",))}
+"""Datatype of a model's input -> datatypes of tensors that can be converted to it."""
+
+Answers = Mapping[str, NDArray[np.float32]]
+
+
+def columns_from_request(request: InferRequest, inputs: Mapping[str, str]) -> dict[str, Column]:
+    """Take the columns from a request's tensors; inputs of the model that it does not bring stay away.
+
+    Args:
+        request: tensors of the shape [rows] or [rows, 1].
+        inputs: the model's inputs, name -> datatype.
+
+    Raises:
+        BadInput: names the tensor that the model cannot take, and why.
+    """
+    columns: dict[str, Column] = {}
+    for tensor in request.inputs:
+        if tensor.name not in inputs:
+            raise BadInput(f"input {tensor.name!r} is unknown; the model takes {', '.join(inputs)}")
+        if tensor.name in columns:
+            raise BadInput(f"input {tensor.name!r} is given twice")
+        columns[tensor.name] = _column(tensor, inputs[tensor.name])
+    lengths = {name: len(column) for name, column in columns.items()}
+    if not lengths or not all(lengths.values()):
+        raise BadInput("the request holds no rows; give at least one input with at least one value")
+    if len(set(lengths.values())) > 1:
+        raise BadInput(f"inputs must have the same number of rows, but have {lengths}")
+    return columns
+
+
+def _column(tensor: InferInput, datatype: str) -> Column:
+    if tensor.datatype not in _TAKEN[datatype]:
+        raise BadInput(f"input {tensor.name!r} is {tensor.datatype}, but the model takes {datatype} there")
+    shape = list(tensor.shape)
+    if len(shape) not in {1, 2} or shape[1:] not in ([], [1]) or shape[0] < 0:
+        raise BadInput(f"input {tensor.name!r} has the shape {shape}; it must be [rows] or [rows, 1]")
+    try:
+        values = tensor.as_numpy().reshape(-1)
+        with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+            return values if datatype == "BYTES" else values.astype(np.float32, copy=False)
+    except (ValueError, TypeError, OverflowError, struct.error) as error:
+        reason = str(error).partition("\n")[0]
+        raise BadInput(f"input {tensor.name!r} does not hold {shape} of {tensor.datatype}: {reason}") from None
+
+
+def answer(request: InferRequest, answers: Answers, *, revision: str) -> InferResponse | pb.ModelInferResponse:
+    """Make the answer in the request's protocol, with the outputs that it asks for or else all.
+
+    Raises:
+        BadInput: it asks for an output that the model has not.
+    """
+    asked = [output.name for output in request.request_outputs or ()]
+    if missing := [name for name in asked if name not in answers]:
+        raise BadInput(f"output {missing[0]!r} is unknown; the model gives {', '.join(answers)}")
+    if request.from_grpc:
+        return _grpc(request, answers, asked or list(answers), revision)
+    return InferResponse(
+        response_id=request.id or generate_uuid(),
+        model_name=request.model_name,
+        model_version=revision,
+        infer_outputs=[InferOutput(name, list(data.shape), "FP32", data) for name, data in answers.items()],
+        use_binary_outputs=request.use_binary_outputs,
+        requested_outputs=request.request_outputs,
+    )
+
+
+def _grpc(request: InferRequest, answers: Answers, names: Sequence[str], revision: str) -> pb.ModelInferResponse:
+    """Answer in the form in which was asked: packed bytes for packed bytes, typed contents for typed contents."""
+    response = pb.ModelInferResponse(id=request.id or "", model_name=request.model_name, model_version=revision)
+    for name in names:
+        output = response.outputs.add(name=name, datatype="FP32", shape=answers[name].shape)
+        if request.use_binary_outputs:
+            response.raw_output_contents.append(answers[name].tobytes())
+        else:
+            output.contents.fp32_contents.extend(answers[name])
+    return response

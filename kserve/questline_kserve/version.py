@@ -1,0 +1,154 @@
+"""Load one model version from its folder, and let it answer only if it answers as it did in training."""
+
+from __future__ import annotations
+
+import json
+import math
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from questline_core.errors import QuestlineError
+from questline_core.models import store
+from questline_kserve.tensorflow import tensorflow
+
+log = structlog.get_logger()
+
+GOLDEN_TOLERANCE = 1e-5
+"""How far an answer to a golden request may be from training's: relative to it, and absolute near zero."""
+
+Column = NDArray[Any]
+"""One value for each row: float32, or objects that are bytes or str."""
+
+
+class Refused(QuestlineError):
+    """Raised when a model version cannot be let to answer; the sentence says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """A loaded model version. It holds no state, so that any thread may ask it."""
+
+    revision: str
+    inputs: Mapping[str, str]
+    """Name -> datatype of the Open Inference Protocol, FP32 or BYTES."""
+    outputs: tuple[str, ...]
+    """Names; all are FP32."""
+    signature: Any
+    owner: Any
+    """What TensorFlow loaded: the signature works only as long as this lives."""
+
+    def predict(self, columns: Mapping[str, Column]) -> dict[str, NDArray[np.float32]]:
+        """Answer for all rows at once.
+
+        Args:
+            columns: at least one input, all of the same length; an input that is not given counts as not known.
+        """
+        rows = len(next(iter(columns.values())))
+        given = {name: columns[name] if name in columns else unknown(kind, rows) for name, kind in self.inputs.items()}
+        answers = self.signature(**given)
+        return {name: answers[name].numpy() for name in self.outputs}
+
+
+def unknown(datatype: str, rows: int) -> Column:
+    """Make the column of an input that is not known for any row."""
+    return np.full(rows, b"", object) if datatype == "BYTES" else np.full(rows, math.nan, np.float32)
+
+
+def column(datatype: str, values: Sequence[Any]) -> Column:
+    """Make a column of values of which None means "not known".
+
+    Raises:
+        ValueError: a value is not of the datatype.
+    """
+    if datatype == "BYTES":
+        wrong = next((value for value in values if not isinstance(value, str | None)), None)
+        if wrong is not None:
+            raise ValueError(f"{wrong!r} is not a text")
+        return np.array(["" if value is None else value for value in values], object)
+    wrong = next((value for value in values if not isinstance(value, int | float | None)), None)
+    if wrong is not None:
+        raise ValueError(f"{wrong!r} is not a number")
+    with np.errstate(over="ignore"):  # what is too large for float32 becomes infinite
+        return np.array([math.nan if value is None else value for value in values], np.float64).astype(np.float32)
+
+
+def load_version(uri: str) -> Version:
+    """Load a version's folder and ask it its golden requests, which also warms it up.
+
+    Args:
+        uri: the folder, as a path or a file:// URL.
+
+    Raises:
+        QuestlineError: something about it keeps it from answering as it did in training; the sentence says what.
+    """
+    try:
+        return _load(store.load(uri))
+    except QuestlineError:
+        raise
+    except Exception as error:  # what a damaged folder makes TensorFlow and others raise has no end
+        log.warning("version does not load", uri=uri, error="".join(traceback.format_exception(error)))
+        raise Refused(f"{uri} does not load ({type(error).__name__}: {' '.join(str(error).split())[:300]})") from error
+
+
+def _load(told: store.ModelVersion) -> Version:
+    folder = Path(told.uri)
+    owner = tensorflow().saved_model.load(str(folder / "saved_model"))
+    signature = owner.signatures.get("serving_default")
+    if signature is None:
+        raise Refused(f"the SavedModel of {folder} has no signature serving_default")
+    inputs = _as_told(told, "inputs", _datatypes(signature.structured_input_signature[1]))
+    outputs = _as_told(told, "outputs", _datatypes(signature.structured_outputs))
+    if texts := [name for name, datatype in outputs.items() if datatype != "FP32"]:
+        raise Refused(f"output {texts[0]!r} of {folder} is text; every output must be a number")
+    version = Version(revision=told.version, inputs=inputs, outputs=tuple(outputs), signature=signature, owner=owner)
+    _check_golden(version, folder / "golden.json")
+    return version
+
+
+def _datatypes(specs: Mapping[str, Any]) -> dict[str, str]:
+    names = {"float32": "FP32", "string": "BYTES"}
+    for name, spec in specs.items():
+        if spec.dtype.name not in names or spec.shape.rank != 1 or spec.shape[0] is not None:
+            raise Refused(
+                f"{name!r} of the model's signature is {spec.dtype.name} {spec.shape}; "
+                "every input and output must be float32 or string with one dimension, the rows"
+            )
+    return {name: names[spec.dtype.name] for name, spec in specs.items()}
+
+
+def _as_told(told: store.ModelVersion, side: str, found: Mapping[str, str]) -> dict[str, str]:
+    """Bring a side of the SavedModel's signature into the order of model.json, which must name the same."""
+    names = list(told.metadata["signature"][side])
+    if set(names) != set(found):
+        raise Refused(f"{told.uri}/model.json names the {side} {sorted(names)}, but the SavedModel has {sorted(found)}")
+    return {name: found[name] for name in names}
+
+
+def _check_golden(version: Version, path: Path) -> None:
+    """Ask all golden requests as one batch and compare each answer with training's."""
+    try:
+        golden = json.loads(path.read_text(encoding="utf-8"))
+        names = sorted({name for one in golden for name in one["inputs"]})
+        columns = {name: column(version.inputs[name], [one["inputs"].get(name) for one in golden]) for name in names}
+        expected = [dict(one["outputs"]) for one in golden]
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise Refused(f"{path} holds no golden requests for this model ({type(error).__name__}: {error})") from None
+    if not columns or not all(expected):
+        raise Refused(f"{path} holds no golden requests, so nothing shows that the model answers as it did in training")
+    answers = version.predict(columns)
+    for row, outputs in enumerate(expected):
+        for output, number in outputs.items():
+            _compare(f"golden request {row}, {output}", number, answers.get(output), row)
+
+
+def _compare(what: str, expected: float, answers: NDArray[np.float32] | None, row: int) -> None:
+    answer = math.nan if answers is None else float(answers[row])
+    if not math.isclose(answer, expected, rel_tol=GOLDEN_TOLERANCE, abs_tol=GOLDEN_TOLERANCE):
+        raise Refused(f"{what} is {answer!r} and was {expected!r} in training")

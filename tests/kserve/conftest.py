@@ -1,0 +1,55 @@
+"""Serving processes on free ports, and tiny model versions for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from questline_kserve.testing import ServingProcess, free_port, write_version
+
+
+@contextmanager
+def _processes(folder: Path) -> Iterator[Callable[[], ServingProcess]]:
+    made: list[ServingProcess] = []
+
+    def make() -> ServingProcess:
+        home = folder / f"home{len(made)}"
+        home.mkdir()
+        made.append(ServingProcess(home, free_port(), free_port()))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for one in made:
+            one.kill()
+
+
+@pytest.fixture
+def new_serving(tmp_path: Path) -> Iterator[Callable[[], ServingProcess]]:
+    """Makes serving processes that are not started yet, and ends them after the test."""
+    with _processes(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two versions of the spend model: v1 with the scale 1 and v2 with the scale 2."""
+    models = tmp_path_factory.mktemp("models") / "spend"
+    write_version(models / "v1", scale=1.0)
+    write_version(models / "v2", scale=2.0)
+    return models
+
+
+@pytest.fixture(scope="session")
+def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingProcess]:
+    """A serving process that obeys a folder in which nothing is declared yet."""
+    with _processes(tmp_path_factory.mktemp("serving")) as make:
+        one = make()
+        one.start()
+        one.wait_until_ready()
+        yield one
+        assert one.stop() == 0
