@@ -1,0 +1,49 @@
+"""`questline gateway`: run the gateway, or ask one as a game client would."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+gateway = typer.Typer(help="Run the gateway, or ask it something.", no_args_is_help=True, add_completion=False)
+
+
+@gateway.command()
+def serve(
+    listen: Annotated[str | None, typer.Option(help="host:port to bind; default QUESTLINE_LISTEN.")] = None,
+) -> None:
+    """Take telemetry from game clients and answer with predictions, until SIGTERM or Ctrl-C."""
+    import uvloop
+
+    from questline_core.logs import configure_logs
+    from questline_ingest.server import PROCESS
+    from questline_ingest.server import serve as run
+    from questline_ingest.settings import GatewaySettings
+
+    settings = GatewaySettings.read(listen=listen)
+    configure_logs(PROCESS)
+    uvloop.run(run(settings))
+
+
+@gateway.command()
+def ask(
+    player: Annotated[list[str], typer.Option(help="Player to ask about; may be given more than once.")],
+    event_name: Annotated[str, typer.Option(help="Name of the event that is sent for each player.")] = "session_start",
+    address: Annotated[str | None, typer.Option(help="host:port of the gateway; default QUESTLINE_LISTEN.")] = None,
+    *,
+    real: Annotated[bool, typer.Option("--real", help="Do not mark the events as a test.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Send one event for each player and print what the gateway answers: outcome, spend, revision, latency."""
+    from questline_ingest.asking import as_line, ask_for_spend
+    from questline_ingest.settings import GatewaySettings
+
+    settings = GatewaySettings.read(listen=address)
+    answers, report = ask_for_spend(settings.listen, player, event_name=event_name, is_test=not real)
+    if as_json:
+        print(json.dumps({"answers": answers, "report": asdict(report)}))
+    else:
+        print("\n".join(map(as_line, answers)))

@@ -1,0 +1,73 @@
+"""Which events are durable already: a bounded window of event ids, and the ids that are being stored right now."""
+
+from __future__ import annotations
+
+from asyncio import Future
+from collections import deque
+from collections.abc import Iterable
+from enum import Enum
+from hashlib import blake2b
+
+Key = bytes
+"""16 bytes that stand for an event id."""
+
+Ticket = Future[bool]
+"""Resolves to whether one publish made its messages durable."""
+
+
+class Known(Enum):
+    """What is known of an event id without waiting."""
+
+    NEW = "new"
+    DURABLE = "durable"
+
+
+def key_of(event_id: str) -> Key:
+    """Shorten an event id to what is remembered of it."""
+    return blake2b(event_id.encode(), digest_size=16).digest()
+
+
+class RecentIds:
+    """The newest `limit` ids; older ones are left to the warehouse, where an id is one row anyway."""
+
+    def __init__(self, limit: int, ids: Iterable[str] = ()) -> None:
+        self._limit = limit
+        self._order: deque[Key] = deque()
+        self._durable: set[Key] = set()
+        self._pending: dict[Key, Ticket] = {}
+        for event_id in ids:
+            self._remember(key_of(event_id))
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def claim(self, key: Key, ticket: Ticket) -> Known | Ticket:
+        """Claim an id for the publish of this ticket.
+
+        Returns:
+            NEW: the id is claimed, and `settle` must follow. DURABLE: it is stored. A ticket: the publish, perhaps this
+            one, that is storing it now.
+        """
+        if key in self._durable:
+            return Known.DURABLE
+        holder = self._pending.get(key)
+        if holder is not None:
+            return holder
+        self._pending[key] = ticket
+        return Known.NEW
+
+    def settle(self, keys: Iterable[Key], ticket: Ticket, *, durable: bool) -> None:
+        """End the claims of a ticket: remember the ids if they are durable now, and tell everyone who waits."""
+        for key in keys:
+            del self._pending[key]
+            if durable:
+                self._remember(key)
+        ticket.set_result(durable)
+
+    def _remember(self, key: Key) -> None:
+        if key in self._durable:
+            return
+        if len(self._order) == self._limit:
+            self._durable.discard(self._order.popleft())
+        self._order.append(key)
+        self._durable.add(key)

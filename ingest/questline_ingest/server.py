@@ -1,0 +1,165 @@
+"""The gateway as a process: open what it needs, serve, say how it is, and drain on SIGTERM."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
+from dataclasses import asdict
+from typing import Protocol, runtime_checkable
+
+import grpc
+import structlog
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from questline_core.broker.port import Broker, open_broker
+from questline_core.errors import BadInput, NotReady
+from questline_core.features.online import spend_inputs
+from questline_core.features.store import FeatureStore, open_reader
+from questline_core.pb.telemetry_pb2 import Event
+from questline_core.processes import ReadyFile, announced
+from questline_ingest.admission import Admission
+from questline_ingest.gateway import Gateway
+from questline_ingest.open_inference import Row
+from questline_ingest.predictions import LastAnswers, Predictions
+from questline_ingest.recent import RecentIds
+from questline_ingest.servicer import SERVICE, IngestService
+from questline_ingest.settings import GatewaySettings
+from questline_ingest.spend import SpendModel, open_spend_model
+from questline_ingest.verdicts import Spend
+
+log = structlog.get_logger()
+
+PROCESS = "gateway"
+_SPOOL = "gateway-0"
+_REPORT_EVERY_S = 1.0
+_STREAMS_PER_CONNECTION = 100
+
+
+@runtime_checkable
+class RemembersIds(Protocol):
+    """What a broker can do beside its port: tell the ids of the newest events, for a gateway that starts."""
+
+    def recent_ids(self, limit: int) -> list[str]:
+        """Give ids of events, oldest first, whether consumed or not."""
+
+
+def build_gateway(settings: GatewaySettings, broker: Broker, model: SpendModel, features: FeatureStore) -> Gateway:
+    """Put a gateway together from what is open already."""
+    ids = broker.recent_ids(settings.recent_ids) if isinstance(broker, RemembersIds) else []
+
+    def inputs(event: Event) -> Row:
+        return spend_inputs(features.get(event.user_pseudo_id), event)
+
+    prior = Spend(**settings.spend_prior.model_dump(), revision="")
+    last = LastAnswers(players=settings.stale_players, max_age_s=settings.stale_s)
+    return Gateway(
+        broker,
+        RecentIds(settings.recent_ids, ids),
+        Predictions(model, inputs, last, prior=prior),
+        title=settings.title,
+        max_batch_events=settings.max_batch_events,
+    )
+
+
+@asynccontextmanager
+async def running(gateway: Gateway, settings: GatewaySettings) -> AsyncIterator[str]:
+    """Serve a gateway and yield its address; at the end health says NOT_SERVING first, then calls drain.
+
+    Raises:
+        NotReady: the address cannot be bound.
+    """
+    server = grpc.aio.server(
+        options=(
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
+            # Otherwise a second gateway would take half of this one's calls instead of failing to start.
+            ("grpc.so_reuseport", 0),
+        )
+    )
+    health_service = health.aio.HealthServicer()  # type: ignore[attr-defined] # missing in the stubs
+    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+    admission = Admission(settings.max_inflight_bytes)
+    service = IngestService(gateway, admission, spend_timeout_s=settings.spend_timeout_s)
+    server.add_generic_rpc_handlers((service.handler(),))
+    address = _bind(server, settings.listen)
+    await server.start()
+    await health_service.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
+    try:
+        yield address
+    finally:
+        await health_service.enter_graceful_shutdown()
+        await asyncio.sleep(settings.notice_s)
+        await server.stop(settings.drain_s)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(settings.drain_s):
+                await gateway.settled()
+
+
+def _bind(server: grpc.aio.Server, listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        # gRPC tells only that binding failed; the system tells why.
+        with socket.socket(family) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host.strip("[]"), int(port)))
+        return f"{host}:{server.add_insecure_port(listen)}"
+    except (OSError, OverflowError, RuntimeError) as error:
+        raise NotReady(
+            f"the gateway cannot listen on {listen} ({getattr(error, 'strerror', None) or error}); "
+            f"stop what uses port {port} or set QUESTLINE_LISTEN to another host:port"
+        ) from None
+
+
+async def serve(settings: GatewaySettings) -> None:
+    """Run until SIGTERM or SIGINT, then drain.
+
+    Raises:
+        NotReady: the address is in use.
+        BadInput: a folder cannot be written.
+    """
+    async with AsyncExitStack() as opened:
+        stop = opened.enter_context(_signals())
+        features = opened.enter_context(open_reader(settings.paths.features))
+        broker = opened.enter_context(closing(open_broker(settings.broker_url, process=_SPOOL)))
+        model = await opened.enter_async_context(open_spend_model(settings.spend_address))
+        gateway = build_gateway(settings, broker, model, features)
+        await _serve_until(stop, gateway, settings)
+    log.info("gateway stopped", **asdict(gateway.counts))
+
+
+async def _serve_until(stop: asyncio.Event, gateway: Gateway, settings: GatewaySettings) -> None:
+    async with running(gateway, settings) as address:
+        with announced(settings.paths.run, PROCESS, listen=address, **asdict(gateway.counts)) as ready:
+            log.info("gateway ready", listen=address, broker=settings.broker_url, spend=settings.spend_address)
+            while not stop.is_set():
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), _REPORT_EVERY_S)
+                _report(ready, gateway)
+
+
+@contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """Set an event at SIGTERM or SIGINT, until the block ends."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+
+def _report(ready: ReadyFile, gateway: Gateway) -> None:
+    """Write the counters, if they changed; a folder that went away must not end the gateway."""
+    counts = asdict(gateway.counts)
+    if counts.items() <= ready.facts.items():
+        return
+    try:
+        ready.update(**counts)
+    except BadInput as error:
+        log.warning("counters not written", reason=str(error))

@@ -1,0 +1,69 @@
+"""Everything that a gateway process can be told, in one object."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from questline_core.settings import PlatformSettings
+
+
+def _host_and_port(address: str) -> str:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT or (":" in host and not host.startswith("[")):
+        raise ValueError(f"{address!r} is no address; write host:port, such as 127.0.0.1:7777")
+    return address
+
+
+_LAST_PORT = 65_535
+
+HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
+
+
+class Prior(BaseModel):
+    """What a player is expected to spend while no model has said anything: nothing, until a title knows better."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    value: float = 0.0
+    lower_bound: float = 0.0
+    upper_bound: float = 0.0
+    probability: float = Field(default=0.0, ge=0, le=1)
+
+
+class GatewaySettings(PlatformSettings):
+    """Settings of `questline gateway serve`; each is read from `QUESTLINE_` and its name in capitals."""
+
+    listen: HostAndPort = "127.0.0.1:7777"
+    """Address that the gRPC server binds; port 0 takes a free one."""
+    drain_s: float = Field(default=20.0, gt=0)
+    """How long calls that are under way at SIGTERM may take to finish, in seconds."""
+    notice_s: float = Field(default=0.5, ge=0)
+    """How long new calls are still taken after health says NOT_SERVING, so that balancers can move on, in seconds."""
+
+    max_message_bytes: int = Field(default=8 * 2**20, ge=2**10)
+    """Largest request that gRPC lets in; a larger one fails with RESOURCE_EXHAUSTED."""
+    max_batch_events: int = Field(default=5_000, ge=1)
+    """Most events in one request."""
+    max_inflight_bytes: int = Field(default=64 * 2**20, ge=2**10)
+    """Bytes of requests being worked on at once; a call beyond that is turned away with RESOURCE_EXHAUSTED."""
+    recent_ids: int = Field(default=200_000, ge=1)
+    """How many event ids are remembered, so that a resend is answered DUPLICATE."""
+
+    spend_address: HostAndPort = "127.0.0.1:8081"
+    """host:port of the V2 gRPC protocol that serves the model `spend`."""
+    spend_timeout_s: float = Field(default=0.25, gt=0)
+    """Longest wait for a spend prediction, in seconds; a caller with less time left waits less."""
+    spend_prior: Prior = Prior()
+    """The answer with source DEFAULT, as JSON: {"value": 0, "lower_bound": 0, "upper_bound": 0, "probability": 0}."""
+    stale_players: int = Field(default=20_000, ge=0)
+    """Players whose last prediction is kept, to be answered as STALE when the model gives none."""
+    stale_s: float = Field(default=3600.0, ge=0)
+    """Oldest prediction that may be answered as STALE, in seconds."""
+
+    @model_validator(mode="after")
+    def _one_request_fits(self) -> Self:
+        if self.max_inflight_bytes < self.max_message_bytes:
+            raise ValueError("MAX_INFLIGHT_BYTES must not be below MAX_MESSAGE_BYTES, or no large request ever fits")
+        return self

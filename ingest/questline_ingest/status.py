@@ -1,0 +1,27 @@
+"""The one table from errors to gRPC status codes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from grpc import StatusCode
+
+from questline_core.errors import BadInput, QuestlineError
+from questline_ingest.admission import Overloaded
+
+STATUS: Mapping[type[QuestlineError], StatusCode] = {
+    BadInput: StatusCode.INVALID_ARGUMENT,
+    Overloaded: StatusCode.RESOURCE_EXHAUSTED,
+}
+
+NEUTRAL = "the gateway failed on this call; its log says why"
+
+PUSHBACK = "grpc-retry-pushback-ms"
+"""Trailing metadata with the time to wait before a resend, in milliseconds; gRPC's own retries obey it too."""
+
+
+def trailing_metadata(error: QuestlineError) -> tuple[tuple[str, str], ...]:
+    """Tell when to try again, where the error knows it."""
+    if isinstance(error, Overloaded):
+        return ((PUSHBACK, str(round(error.retry_after_s * 1000))),)
+    return ()
