@@ -60,7 +60,7 @@ def run_here(
         cache=folder / "cache",
     )
     steps = dict[str, StepEvent]()
-    with request.log.open("w", encoding="utf-8") as log, _running(request, log) as events:
+    with request.log.open("a", encoding="utf-8") as log, _running(request, log) as events:
         for line in events:
             event = StepEvent.from_line(line)
             steps[event.name] = event
