@@ -1,0 +1,45 @@
+"""Events that break the contract, made from valid ones, so that rejects can be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from questline_core.pb.telemetry_pb2 import Event
+from questline_ingest.simulate.dice import Dice
+from questline_ingest.simulate.world import World
+
+
+def _nameless(event: Event) -> None:
+    event.ClearField("event_name")
+
+
+def _nobody(event: Event) -> None:
+    event.ClearField("user_pseudo_id")
+
+
+def _in_1970(event: Event) -> None:
+    event.event_timestamp = 9
+
+
+def _long_name(event: Event) -> None:
+    event.event_name *= 40
+
+
+def _bad_date(event: Event) -> None:
+    event.event_date = "20261399"
+
+
+BREAKS: tuple[Callable[[Event], None], ...] = (_nameless, _nobody, _in_1970, _long_name, _bad_date)
+
+
+def with_broken(world: World, events: Iterable[Event]) -> Iterator[Event]:
+    """Add events that each break one rule of the contract, with ids of their own; the valid ones stay as they are."""
+    dice = Dice(world.key("broken"))
+    for event in events:
+        yield event
+        if dice.happens(world.invalid_rate):
+            broken = Event()
+            broken.CopyFrom(event)
+            broken.event_id += "-broken"
+            dice.choice(BREAKS)(broken)
+            yield broken

@@ -1,0 +1,135 @@
+"""Who plays: a player's lasting traits, drawn once, and the running state that sittings change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from questline_ingest.simulate.dice import Dice
+from questline_ingest.simulate.parts import Piece
+from questline_ingest.simulate.places import PLACES, WEIGHTS, Place
+from questline_ingest.simulate.world import DAY, SECOND, World
+
+NEWCOMERS = 0.285
+"""Share of players who install during the history (published: 4,322 `first_open` of 15,175); the others came before."""
+IPHONES = 0.47
+STICKINESS_SHAPE = 0.35
+"""Shape of the gamma distribution of stickiness (mean 1): small means a few faithful players and many passers-by."""
+LEVELS = 30
+HOURS = (13, 9, 5, 3, 2, 2, 4, 6, 8, 10, 10, 11, 12, 12, 12, 13, 14, 15, 15, 16, 17, 18, 18, 17)
+"""How much is played in each hour of the player's own clock."""
+
+
+class Spending(Enum):
+    """How a player is inclined to spend: share of players, chance at a usual moment of need, usual steps at once."""
+
+    NEVER = (0.60, 0.0, 1.0)
+    MINNOW = (0.33, 0.07, 1.3)
+    WHALE = (0.07, 0.2, 4.5)
+
+    def __init__(self, share: float, urge: float, steps: float) -> None:
+        self.share, self.urge, self.steps = share, urge, steps
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Player:
+    """One player of the game."""
+
+    dice: Dice
+    """The only source of chance for this player, so that no other player changes this one's history."""
+    key: str
+    """Sixteen hexadecimal digits that begin each of the player's event ids."""
+    pseudo_id: str
+    place: Place
+    clock_hours: float
+    """Hours from UTC that the device shows."""
+    clock_error: int
+    """What the device's clock is wrong by, microseconds."""
+    on_iphone: bool
+    newcomer: bool
+    """Installed in this history."""
+    first_day: int
+    """Number of the day of the first sitting."""
+    first_seen: int
+    """Start of the first sitting of this history, microseconds UTC."""
+    first_touch: int
+    """First start of the app ever, microseconds UTC."""
+    stickiness: float
+    """How strongly the player comes back, 1 on average."""
+    events_a_day: float
+    """Median number of events on a day of play."""
+    skill: float
+    """0 is average, 1 a standard deviation better."""
+    patience: float
+    """Chance to go on after a usual failure."""
+    spending: Spending
+    likes_progressive: float
+    """Share of rounds played level by level instead of as quick play."""
+    first_steps: int
+    """Extra steps that the game gave at the start."""
+
+    profile: Piece = b""
+    """What each of the player's events carries."""
+    level: int = 1
+    fails_in_a_row: int = 0
+    steps: int = 0
+    """Extra steps that are left."""
+    last_spend: int = 0
+    completed: int = 0
+    free_at: int = 0
+    """When the last sitting ended."""
+    sittings: int = 0
+    events: int = 0
+    bundle: int = 0
+    previous: dict[str, int] = field(default_factory=dict)
+    """Time of the latest event of each name."""
+
+
+def make_player(world: World, index: int, first_day: int) -> Player:
+    """Make player number `index` of this world, who is first seen on day number `first_day`."""
+    key = world.key(index)
+    dice = Dice(key)
+    place = dice.choices(PLACES, WEIGHTS)[0]
+    clock_hours = dice.choice(place.clocks)
+    midnight = world.midnight(first_day)
+    # The last day ends at 00:00 UTC, before its midnight: who arrives on it does so in time.
+    first_seen = midnight + time_of_day(dice, clock_hours) % (world.end - midnight)
+    newcomer = dice.happens(NEWCOMERS)
+    stickiness = dice.gammavariate(STICKINESS_SHAPE, 1 / STICKINESS_SHAPE)
+    first_steps = dice.choice((3, 3, 5, 10, 20))
+    return Player(
+        dice=dice,
+        key=key[:16],
+        pseudo_id=key[32:].upper(),
+        place=place,
+        clock_hours=clock_hours,
+        clock_error=_clock_error(dice),
+        on_iphone=dice.happens(IPHONES),
+        newcomer=newcomer,
+        first_day=first_day,
+        first_seen=first_seen,
+        first_touch=first_seen - (0 if newcomer else int(dice.expovariate(1 / (200 * DAY)))),
+        stickiness=stickiness,
+        events_a_day=dice.about(18, 1.0) * (1 + 0.8 * min(stickiness, 4.0)),
+        skill=dice.gauss(0, 1),
+        patience=dice.betavariate(6, 2),
+        spending=dice.choices(list(Spending), [kind.share for kind in Spending])[0],
+        likes_progressive=dice.betavariate(0.5, 2.6),
+        first_steps=first_steps,
+        level=1 if newcomer else dice.randint(1, LEVELS),
+        steps=first_steps,
+    )
+
+
+def time_of_day(dice: Dice, clock_hours: float) -> int:
+    """Throw when in a day a player with this clock plays: microseconds after the property's midnight."""
+    own_hour = dice.choices(range(24), HOURS)[0] + dice.random()
+    property_hours = -7
+    return int((own_hour - clock_hours + property_hours) % 24 * 3_600) * SECOND
+
+
+def _clock_error(dice: Dice) -> int:
+    """Most devices are right to some seconds; one in a hundred is wrong by days or years, as in the real rows."""
+    if dice.happens(0.01):
+        return int(dice.choice((-58, -3, 1, 30, 365, 17_532)) * dice.random() * DAY)
+    return int(dice.gauss(0, 2) * SECOND)
