@@ -1,0 +1,169 @@
+"""Drive the stream on this machine: pull a batch, make rows, write them, and only then acknowledge."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Protocol, runtime_checkable
+
+import pyarrow as pa
+import structlog
+
+from questline_beam.embedded import EmbeddedRows
+from questline_beam.features import FollowedFeatures
+from questline_beam.transforms.rejects import KEY as REJECT_KEY
+from questline_beam.transforms.rejects import SCHEMA as REJECT_SCHEMA
+from questline_core.broker.port import Broker, Delivery
+from questline_core.events.schema import arrow_schema
+from questline_core.pb.telemetry_pb2 import Event
+from questline_core.warehouse.port import EVENTS, REJECTS, Appended, Warehouse
+
+FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
+LOOK_AGAIN_S = 0.1
+
+log = structlog.get_logger()
+
+
+@runtime_checkable
+class KeepsDeadLetters(Protocol):
+    """A broker that can tell how many messages it gave up."""
+
+    def dead_letters(self) -> int:
+        """Count them."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """What this process has done since it started, and what waits."""
+
+    rows: int = 0
+    duplicates: int = 0
+    rejects: int = 0
+    batches: int = 0
+    backlog: int = 0
+    dead_letters: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """How the driver takes its batches; see `StreamSettings`."""
+
+    batch: int
+    lease_s: float
+    wait_s: float
+
+
+@dataclass(slots=True)
+class Driver:
+    """The embedded stream. One of them writes to a warehouse at a time."""
+
+    broker: Broker
+    warehouse: Warehouse
+    rows: EmbeddedRows
+    features: FollowedFeatures
+    pace: Pace
+    report: Callable[[Mapping[str, int]], object] = lambda _: None
+    """Called with the fields of `Progress` whenever they have changed."""
+    progress: Progress = field(default_factory=Progress)
+    _told: Mapping[str, int] = field(default_factory=dict)
+
+    def prepare(self) -> None:
+        """Make the tables.
+
+        Raises:
+            BadInput: the warehouse cannot be written, or has such tables with other columns.
+        """
+        self.warehouse.create(EVENTS, arrow_schema(Event))
+        self.warehouse.create(REJECTS, REJECT_SCHEMA)
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until told to stop; a batch that was begun is finished."""
+        backoff_s = FIRST_BACKOFF_S
+        while not stop.is_set():
+            started = time.monotonic()
+            try:
+                taken = self.one_batch(keep_trying=stop)
+            except Exception:
+                log.exception("batch given back", again_in_s=backoff_s)
+                stop.wait(backoff_s)
+                backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
+                continue
+            backoff_s = FIRST_BACKOFF_S
+            self.features.refresh_if_due()
+            if not taken:
+                stop.wait(LOOK_AGAIN_S)
+            elif taken < self.pace.batch:
+                stop.wait(self.pace.wait_s - (time.monotonic() - started))
+
+    def drain(self, stop: threading.Event) -> None:
+        """Work until nothing waits, or until told to stop.
+
+        Raises:
+            QuestlineError: a batch cannot be written; it stays in the broker.
+        """
+        while not stop.is_set() and self.one_batch(keep_trying=None):
+            pass
+        self.features.refresh_now()
+
+    def one_batch(self, *, keep_trying: threading.Event | None = None) -> int:
+        """Take one batch to the warehouse and return its size; 0 when nothing waits.
+
+        Args:
+            keep_trying: a batch that cannot be written is kept and tried again until this is set, because to give it
+                back would use up the tries of good messages in an outage. Without it, it is given back at once.
+        """
+        deliveries = self.broker.pull(max_messages=self.pace.batch, lease_s=self.pace.lease_s)
+        if not deliveries:
+            self._tell()
+            return 0
+        ack_ids = [delivery.ack_id for delivery in deliveries]
+        try:
+            self._write(deliveries, keep_trying)
+        except BaseException:
+            self.broker.nack(ack_ids)
+            raise
+        self.broker.ack(ack_ids)
+        self.progress.batches += 1
+        self._tell()
+        return len(deliveries)
+
+    def _write(self, deliveries: Sequence[Delivery], stop: threading.Event | None) -> None:
+        outcome = self.rows.run([delivery.message for delivery in deliveries])
+        results = outcome.rows.num_rows + outcome.rejects.num_rows + outcome.duplicates
+        if results != len(deliveries):
+            raise RuntimeError(f"{len(deliveries)} messages became {results} results; nothing of them is written")
+        # What an earlier try of this batch has written is left out by its key, and counts as a duplicate.
+        events = self._append(EVENTS, outcome.rows, key="event_id", stop=stop)
+        self.progress.rows += events.rows
+        self.progress.duplicates += outcome.duplicates + events.skipped
+        rejects = self._append(REJECTS, outcome.rejects, key=REJECT_KEY, stop=stop)
+        self.progress.rejects += rejects.rows
+        self.progress.duplicates += rejects.skipped
+        self.features.note({str(player) for player in outcome.rows["user_pseudo_id"].unique().to_pylist()})
+
+    def _append(self, table: str, rows: pa.Table, *, key: str, stop: threading.Event | None) -> Appended:
+        if not rows.num_rows:
+            return Appended(rows=0, skipped=0)
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            try:
+                return self.warehouse.append(table, rows, key=key)
+            except Exception as error:
+                if stop is None or stop.is_set():
+                    raise
+                reason = f"{type(error).__name__}: {error}"
+                log.warning("rows not written", table=table, reason=reason, again_in_s=backoff_s)
+                stop.wait(backoff_s)
+                backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
+
+    def _tell(self) -> None:
+        """Report the progress and what waits, if anything of it has changed."""
+        self.progress.backlog = self.broker.depth()
+        if isinstance(self.broker, KeepsDeadLetters):
+            self.progress.dead_letters = self.broker.dead_letters()
+        facts = asdict(self.progress)
+        if facts != self._told:
+            self._told = facts
+            self.report(facts)

@@ -1,0 +1,101 @@
+"""The one shape of every input that breaks the contract, and its table."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.pvalue import PCollection
+
+from questline_beam.transforms.batches import Batch
+from questline_core.broker.attributes import MESSAGE_ID
+from questline_core.broker.port import REJECT, Message
+from questline_core.events.checks import Problem
+from questline_core.events.rows import to_table
+from questline_core.events.schema import arrow_schema
+from questline_core.pb.broker_pb2 import Reject
+
+KEY = "message_id"
+"""Column that names the message of a reject: a message that comes again makes no second row."""
+SCHEMA: pa.Schema = arrow_schema(Reject).insert(0, pa.field(KEY, pa.string(), nullable=False))
+"""Columns of the table of rejects."""
+SOURCE = "stream"
+"""`source` of what is rejected here; the gateway's rejects bring their own."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptReject:
+    """A reject, and the message that brought it."""
+
+    message_id: str
+    reject: Reject
+
+
+def rejected(message: Message, problem: Problem, *, event_id: str = "", title: str = "") -> KeptReject:
+    """Keep a message for what is wrong with it, with its payload as it came."""
+    reject = Reject(
+        payload=message.data,
+        reason=problem.reason,
+        field=problem.field,
+        message=problem.message,
+        source=SOURCE,
+        time_micros=now_micros(),
+        event_id=event_id,
+        title=title,
+    )
+    return KeptReject(message_id(message), reject)
+
+
+def crashed(message: Message, error: Exception) -> KeptReject:
+    """Keep a message that a step could not bear."""
+    text = f"the stream cannot process this message ({type(error).__name__}: {error})"
+    reject = Reject(
+        payload=message.data,
+        reason="unprocessable",
+        message=text,
+        source=SOURCE,
+        time_micros=now_micros(),
+        event_id=message.attributes.get("id", ""),
+    )
+    return KeptReject(message_id(message), reject)
+
+
+def from_gateway(message: Message) -> KeptReject:
+    """Read what the gateway rejected.
+
+    Raises:
+        DecodeError: the message says that it is a reject, and is none.
+    """
+    return KeptReject(message_id(message), Reject.FromString(message.data))
+
+
+def message_id(message: Message) -> str:
+    """Name a message, the same on every delivery."""
+    return message.attributes[MESSAGE_ID]
+
+
+def now_micros() -> int:
+    """Tell the time in microseconds since 1970-01-01 UTC."""
+    return time.time_ns() // 1_000
+
+
+def is_reject(message: Message) -> bool:
+    """Tell whether the gateway rejected what this message carries."""
+    return message.attributes.get("kind") == REJECT
+
+
+def to_reject_table(rejects: Batch[KeptReject]) -> pa.Table:
+    """Make rows of a batch of rejects."""
+    table = to_table(Reject, [kept.reject for kept in rejects])
+    ids = pa.array([kept.message_id for kept in rejects], pa.string())
+    return pa.Table.from_arrays([ids, *table.columns], schema=SCHEMA)
+
+
+class RejectRows(beam.PTransform[PCollection[Batch[KeptReject]], PCollection[pa.Table]]):
+    """Batches of rejects become tables."""
+
+    def expand(self, rejects: PCollection[Batch[KeptReject]]) -> PCollection[pa.Table]:
+        """See the class."""
+        return rejects | "Write as columns" >> beam.Map(to_reject_table).with_output_types(pa.Table)
