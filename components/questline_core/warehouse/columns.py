@@ -1,10 +1,15 @@
-"""Make rows fit the columns of a table, or say which column does not."""
+"""The types of columns: rows that fit a table or not, and the types that GoogleSQL has."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 import pyarrow as pa
 
 from questline_core.errors import BadInput
+
+_HUGEINT = pa.decimal128(38, 0)
 
 
 def fit(rows: pa.Table, schema: pa.Schema, table: str) -> pa.Table:
@@ -19,7 +24,7 @@ def fit(rows: pa.Table, schema: pa.Schema, table: str) -> pa.Table:
     return pa.Table.from_arrays([_column(rows, field, table) for field in schema], schema=schema)
 
 
-def _column(rows: pa.Table, field: pa.Field, table: str) -> pa.ChunkedArray:
+def _column(rows: pa.Table, field: pa.Field[Any], table: str) -> pa.ChunkedArray[Any]:
     if field.name not in rows.column_names:
         column = pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
     else:
@@ -50,5 +55,56 @@ def same_columns(one: pa.Schema, other: pa.Schema) -> bool:
     return one.names == other.names and all(same_type(a.type, b.type) for a, b in zip(one, other, strict=True))
 
 
-def _members(type_: pa.DataType) -> list[pa.Field]:
+def _members(type_: pa.DataType) -> list[pa.Field[Any]]:
     return [type_.field(i) for i in range(type_.num_fields)]
+
+
+def googlesql_types(table: pa.Table) -> pa.Table:
+    """Give the columns the types that BigQuery has: INT64 for any whole number, FLOAT64, TIMESTAMP in UTC.
+
+    Raises:
+        BadInput: a number is too large for INT64, or a column has a type that there is none for.
+    """
+    schema = pa.schema([pa.field(f.name, _googlesql_type(f.type, f.name), nullable=f.nullable) for f in table.schema])
+    try:
+        return table if schema == table.schema else table.cast(schema)
+    except pa.ArrowInvalid as error:
+        raise BadInput(
+            f"a whole number is too large for INT64, or a time too fine for microseconds ({error})"
+        ) from None
+
+
+def _googlesql_type(type_: pa.DataType, name: str) -> pa.DataType:
+    if pa.types.is_integer(type_) or type_ == _HUGEINT or pa.types.is_null(type_):
+        return pa.int64()
+    for is_kind, wanted in _KINDS:
+        if is_kind(type_):
+            return wanted
+    if pa.types.is_timestamp(type_):
+        return pa.timestamp("us", "UTC" if type_.tz else None)
+    if pa.types.is_dictionary(type_):
+        return _googlesql_type(type_.value_type, name)
+    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
+        return pa.list_(_googlesql_type(type_.value_type, name))
+    if pa.types.is_struct(type_):
+        return pa.struct([pa.field(f.name, _googlesql_type(f.type, f"{name}.{f.name}")) for f in _members(type_)])
+    raise BadInput(f"column {name} is {type_}, which the embedded warehouse does not have")
+
+
+def _is_text(type_: pa.DataType) -> bool:
+    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
+
+
+def _is_bytes(type_: pa.DataType) -> bool:
+    return pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_)
+
+
+_KINDS: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (
+    (pa.types.is_floating, pa.float64()),
+    (pa.types.is_boolean, pa.bool_()),
+    (_is_text, pa.string()),
+    (_is_bytes, pa.binary()),
+    (pa.types.is_date, pa.date32()),
+    (pa.types.is_time, pa.time64("us")),
+    (pa.types.is_interval, pa.month_day_nano_interval()),
+)

@@ -12,11 +12,11 @@ from questline_core.errors import BadInput
 from questline_core.warehouse.engine import Engine
 from questline_core.warehouse.googlesql import parse, translate
 from questline_core.warehouse.manifest import MANIFEST, Manifest, read_manifest
+from questline_core.warehouse.port import Appended, Description
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from questline_core.warehouse.port import Appended
     from questline_core.warehouse.table import TableWriter
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z0-9_]+")
@@ -60,15 +60,12 @@ class EmbeddedWarehouse:
         """Name all tables, sorted."""
         return sorted(f"{path.parent.parent.name}.{path.parent.name}" for path in self._root.glob(f"*/*/{MANIFEST}"))
 
-    def rows(self, table: str) -> int:
-        """Count the rows of a table without reading them."""
-        return self._manifest(table).rows
-
-    def schema(self, table: str) -> pa.Schema:
-        """Read the columns of a table."""
+    def describe(self, table: str) -> Description:
+        """Tell a table's columns and how many rows it has, from its manifest."""
         from questline_core.warehouse.table import read_schema  # noqa: PLC0415 - a query needs no Parquet writer
 
-        return read_schema(self._folder(table), self._manifest(table))
+        manifest = self._manifest(table)
+        return Description(rows=manifest.rows, schema=read_schema(self._folder(table), manifest))
 
     def close(self) -> None:
         """Release files and memory."""

@@ -110,7 +110,7 @@ def find_name(question: Question, name: str) -> str:
     return ""
 
 
-def _check(node: exp.Expression) -> None:
+def _check(node: exp.Expr) -> None:
     if type(node) in SUPPORTED:
         return
     if isinstance(node, exp.Func):

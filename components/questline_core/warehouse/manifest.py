@@ -1,7 +1,8 @@
 """The state of one embedded table: a small JSON file that names the Parquet files of the table, replaced in one step.
 
-A reader takes no lock: it reads the manifest and then exactly the files that it names. A file is complete and on disk
-before a manifest names it, and it stays for `GRACE_S` after no manifest names it any more, for readers that began before.
+A reader takes no lock: it reads the manifest and then exactly the files that it names. A file is complete and on
+disk before a manifest names it, and it stays for `GRACE_S` after no manifest names it any more, for readers that began
+before.
 """
 
 from __future__ import annotations

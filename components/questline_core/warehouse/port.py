@@ -25,6 +25,14 @@ class Appended:
     """Rows whose key was in the table, or earlier in the same call."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """What is known of a table without reading its rows."""
+
+    rows: int
+    schema: pa.Schema
+
+
 class Warehouse(Protocol):
     """Tables named DATASET.TABLE. A table read while another process appends shows whole appends only."""
 
@@ -36,19 +44,41 @@ class Warehouse(Protocol):
         """
 
     def create(self, table: str, schema: pa.Schema) -> None:
-        """Make an empty table; a table that is there with the same columns stays as it is."""
+        """Make an empty table; a table that is there with the same columns stays as it is.
+
+        Raises:
+            BadInput: the table is there with other columns.
+        """
 
     def append(self, table: str, rows: pa.Table, *, key: str | None = None) -> Appended:
-        """Add rows in one step that is durable on return; with `key`, rows whose key is there already are left out."""
+        """Add rows in one step that is durable on return; with `key`, rows whose key is there already are left out.
+
+        Columns that the rows don't bring become NULL.
+
+        Raises:
+            BadInput: there is no such table, a column does not fit it, or a row has no key.
+            NotReady: another process kept writing to the table.
+        """
 
     def replace(self, table: str, rows: pa.Table) -> None:
         """Put these rows in place of all that the table held, in one step; makes the table if need be."""
 
     def version(self, table: str) -> str:
-        """Tell the version of a table's content: it changes when rows were added or replaced, and only then."""
+        """Tell the version of a table's content: it changes when rows were added or replaced, and only then.
+
+        Raises:
+            BadInput: there is no such table.
+        """
 
     def tables(self) -> Sequence[str]:
         """Name all tables, sorted."""
+
+    def describe(self, table: str) -> Description:
+        """Tell a table's columns and how many rows it has.
+
+        Raises:
+            BadInput: there is no such table.
+        """
 
     def close(self) -> None:
         """Release files and locks."""

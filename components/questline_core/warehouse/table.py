@@ -136,7 +136,7 @@ def read_schema(folder: Path, manifest: Manifest) -> pa.Schema:
 
 
 def choose_to_merge(parts: tuple[Part, ...]) -> tuple[Part, ...]:
-    """Choose files of about one size, so that a row is rewritten only a few times in its life; none when there are few."""
+    """Choose files of about one size, so that a row is rewritten only a few times in its life; few files stay."""
     small = [part for part in parts if part.rows < FULL_PART_ROWS]
     if len(small) <= MANY_PARTS:
         return ()

@@ -4,15 +4,25 @@ CREATE MACRO gsql_int64(x) AS CASE typeof(x)
     WHEN 'DOUBLE' THEN CAST(round(CAST(x AS DOUBLE)) AS BIGINT) -- GoogleSQL rounds halves away from zero
     WHEN 'VARCHAR' THEN CASE
         WHEN x IS NULL THEN NULL
-        WHEN regexp_full_match(CAST(x AS VARCHAR), '\s*[+-]?\d+\s*') THEN CAST(x AS BIGINT)
+        WHEN regexp_full_match(CAST(x AS VARCHAR), '\s*[+-]?(\d+|0[xX][0-9a-fA-F]+)\s*') THEN CAST(x AS BIGINT)
         ELSE CAST(error('Bad int64 value: ' || CAST(x AS VARCHAR)) AS BIGINT) END
     ELSE CAST(x AS BIGINT) END;
 
 CREATE MACRO gsql_safe_int64(x) AS CASE typeof(x)
     WHEN 'DOUBLE' THEN TRY_CAST(round(TRY_CAST(x AS DOUBLE)) AS BIGINT)
     WHEN 'VARCHAR' THEN CASE
-        WHEN regexp_full_match(CAST(x AS VARCHAR), '\s*[+-]?\d+\s*') THEN TRY_CAST(x AS BIGINT) END
+        WHEN regexp_full_match(CAST(x AS VARCHAR), '\s*[+-]?(\d+|0[xX][0-9a-fA-F]+)\s*') THEN TRY_CAST(x AS BIGINT) END
     ELSE TRY_CAST(x AS BIGINT) END;
+
+-- DuckDB reads 1_000, GoogleSQL does not.
+CREATE MACRO gsql_float64(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' AND contains(CAST(x AS VARCHAR), '_')
+        THEN CAST(error('Bad double value: ' || CAST(x AS VARCHAR)) AS DOUBLE)
+    ELSE CAST(x AS DOUBLE) END;
+
+CREATE MACRO gsql_safe_float64(x) AS CASE
+    WHEN typeof(x) = 'VARCHAR' AND contains(CAST(x AS VARCHAR), '_') THEN NULL
+    ELSE TRY_CAST(x AS DOUBLE) END;
 
 CREATE MACRO gsql_bool(x) AS CASE typeof(x)
     WHEN 'VARCHAR' THEN CASE lower(CAST(x AS VARCHAR))
@@ -28,6 +38,7 @@ CREATE MACRO gsql_safe_bool(x) AS CASE typeof(x)
 -- The shorter of 15 and 17 digits that reads back as the same number.
 CREATE MACRO gsql_float_text(x) AS CASE
     WHEN x IS NULL THEN NULL
+    WHEN x = 0 THEN '0'
     WHEN isnan(x) THEN 'nan'
     WHEN isinf(x) THEN CASE WHEN x > 0 THEN 'inf' ELSE '-inf' END
     WHEN CAST(printf('%.15g', x) AS DOUBLE) = x THEN printf('%.15g', x)
@@ -53,7 +64,7 @@ CREATE MACRO gsql_date(x) AS CASE
 
 CREATE MACRO gsql_floor_div(x, n) AS (x - ((x % n) + n) % n) // n;
 
--- days_before: days from the start of the week, as its first day asks, to Monday.
+-- first_day: 0 is Sunday.
 CREATE MACRO gsql_week_start(d, first_day) AS d - CAST((date_part('dow', d) - first_day + 7) % 7 AS INTEGER);
 
 CREATE MACRO gsql_at(items, i) AS CASE
@@ -66,3 +77,7 @@ CREATE MACRO gsql_substr(s, start, n) AS CASE
     WHEN n < 0 THEN error('Third argument in SUBSTR() cannot be negative')
     WHEN start >= 0 THEN substring(s, CAST(greatest(start, 1) AS BIGINT), CAST(n AS BIGINT))
     ELSE substring(s, CAST(greatest(len(s) + start + 1, 1) AS BIGINT), CAST(n AS BIGINT)) END;
+
+CREATE MACRO gsql_right(s, n) AS CASE
+    WHEN n < 0 THEN error('Second argument in RIGHT() cannot be negative')
+    ELSE right(s, CAST(n AS BIGINT)) END;
