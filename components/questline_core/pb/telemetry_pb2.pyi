@@ -118,54 +118,96 @@ class Event(google.protobuf.message.Message):
     event_timestamp: builtins.int
     """Microseconds since 1970-01-01 UTC."""
     event_name: builtins.str
+    """What happened, such as level_complete. 1 to 128 characters."""
     event_previous_timestamp: builtins.int
+    """When the client last logged an event of this name, microseconds since 1970-01-01 UTC."""
     event_value_in_usd: builtins.float
+    """Value of the param `value`, converted to US dollars by the export."""
     event_bundle_sequence_id: builtins.int
+    """Counts the bundles in which the client uploaded."""
     event_server_timestamp_offset: builtins.int
+    """Microseconds from collection by the client to upload; real rows reach from -58 days to 48 years."""
     user_id: builtins.str
+    """The game's own id of the player, if it sets one."""
     user_pseudo_id: builtins.str
     """The player. Every model and every join uses this id."""
     user_first_touch_timestamp: builtins.int
+    """When the player first opened the game, microseconds since 1970-01-01 UTC."""
     stream_id: builtins.str
+    """The data stream of the property that took the event."""
     platform: builtins.str
+    """ANDROID, IOS or WEB."""
     is_active_user: builtins.bool
+    """Whether the player was active on the day."""
     batch_event_index: builtins.int
+    """Order of the event in its batch."""
     batch_page_id: builtins.int
+    """Order of the page in the session."""
     batch_ordering_id: builtins.int
+    """Order of network calls for the page."""
     @property
     def consent(self) -> Global___Consent:
         """What the player agreed to."""
 
     @property
-    def event_params(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Param]: ...
-    @property
-    def user_properties(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___UserProperty]: ...
-    @property
-    def user_ltv(self) -> Global___UserLtv: ...
-    @property
-    def device(self) -> Global___Device: ...
-    @property
-    def geo(self) -> Global___Geo: ...
-    @property
-    def app_info(self) -> Global___AppInfo: ...
-    @property
-    def traffic_source(self) -> Global___TrafficSource: ...
-    @property
-    def event_dimensions(self) -> Global___EventDimensions: ...
-    @property
-    def privacy_info(self) -> Global___PrivacyInfo:
-        """Columns that later exports added."""
+    def event_params(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Param]:
+        """What the client tells of the event. At most 256."""
 
     @property
-    def collected_traffic_source(self) -> Global___CollectedTrafficSource: ...
+    def user_properties(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___UserProperty]:
+        """What is known of the player at the time. At most 256."""
+
     @property
-    def session_traffic_source_last_click(self) -> Global___SessionTrafficSource: ...
+    def user_ltv(self) -> Global___UserLtv:
+        """What the player has brought in so far."""
+
     @property
-    def ecommerce(self) -> Global___Ecommerce: ...
+    def device(self) -> Global___Device:
+        """What the game runs on."""
+
     @property
-    def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Item]: ...
+    def geo(self) -> Global___Geo:
+        """Where the player is, from the address of the upload."""
+
     @property
-    def publisher(self) -> Global___Publisher: ...
+    def app_info(self) -> Global___AppInfo:
+        """Which build of the game."""
+
+    @property
+    def traffic_source(self) -> Global___TrafficSource:
+        """What first brought the player."""
+
+    @property
+    def event_dimensions(self) -> Global___EventDimensions:
+        """Only on web streams."""
+
+    @property
+    def privacy_info(self) -> Global___PrivacyInfo:
+        """Columns that later exports added.
+
+        Consent as the export has it, Yes or No.
+        """
+
+    @property
+    def collected_traffic_source(self) -> Global___CollectedTrafficSource:
+        """Traffic source collected with this event."""
+
+    @property
+    def session_traffic_source_last_click(self) -> Global___SessionTrafficSource:
+        """Last traffic source of the session that was not direct."""
+
+    @property
+    def ecommerce(self) -> Global___Ecommerce:
+        """Totals of a purchase or refund."""
+
+    @property
+    def items(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Item]:
+        """What was bought, seen or refunded. At most 256."""
+
+    @property
+    def publisher(self) -> Global___Publisher:
+        """What an advertisement in the game brought in."""
+
     def __init__(
         self,
         *,
@@ -367,7 +409,9 @@ class Consent(google.protobuf.message.Message):
     ANALYTICS_FIELD_NUMBER: builtins.int
     PERSONALIZATION_FIELD_NUMBER: builtins.int
     analytics: builtins.bool
+    """may be measured"""
     personalization: builtins.bool
+    """may be used to treat this player differently from others"""
     def __init__(
         self,
         *,
@@ -441,6 +485,7 @@ class Param(google.protobuf.message.Message):
     KEY_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """1 to 128 characters."""
     @property
     def value(self) -> Global___ParamValue: ...
     def __init__(
@@ -522,6 +567,7 @@ class UserProperty(google.protobuf.message.Message):
     KEY_FIELD_NUMBER: builtins.int
     VALUE_FIELD_NUMBER: builtins.int
     key: builtins.str
+    """1 to 128 characters."""
     @property
     def value(self) -> Global___UserPropertyValue: ...
     def __init__(

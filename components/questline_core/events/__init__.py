@@ -1,0 +1,1 @@
+"""The event contract: table schemas, row encoder, checks and reference page, all derived from the .proto files."""
