@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 import grpc
 import structlog
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 
 from questline_core.broker.port import Broker, open_broker
 from questline_core.errors import BadInput, NotReady
@@ -22,6 +22,7 @@ from questline_core.pb.telemetry_pb2 import Event
 from questline_core.processes import ReadyFile, announced
 from questline_ingest.admission import Admission
 from questline_ingest.gateway import Gateway
+from questline_ingest.health import Health
 from questline_ingest.open_inference import Row
 from questline_ingest.predictions import LastAnswers, Predictions
 from questline_ingest.recent import RecentIds
@@ -79,19 +80,19 @@ async def running(gateway: Gateway, settings: GatewaySettings) -> AsyncIterator[
             ("grpc.so_reuseport", 0),
         )
     )
-    health_service = health.aio.HealthServicer()  # type: ignore[attr-defined] # missing in the stubs
-    health_pb2_grpc.add_HealthServicer_to_server(health_service, server)
+    health = Health([SERVICE])
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
     admission = Admission(settings.max_inflight_bytes)
     service = IngestService(gateway, admission, spend_timeout_s=settings.spend_timeout_s)
     server.add_generic_rpc_handlers((service.handler(),))
     address = _bind(server, settings.listen)
     await server.start()
-    await health_service.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
     try:
         yield address
     finally:
-        await health_service.enter_graceful_shutdown()
+        health.leave()
         await asyncio.sleep(settings.notice_s)
+        health.end()
         await server.stop(settings.drain_s)
         with suppress(TimeoutError):
             async with asyncio.timeout(settings.drain_s):
