@@ -154,7 +154,7 @@ def _time_problems(event: Event) -> Iterator[Problem]:
         yield _problem(
             "out_of_range", "client_time", f"client_time {event.client_time} {_unit_advice(event.client_time)}"
         )
-    if event.HasField("event_date") and day_number(event.event_date) is None:
+    if event.event_date and day_number(event.event_date) is None:
         yield _problem(
             "malformed",
             "event_date",
