@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -12,7 +12,6 @@ import pyarrow as pa
 import structlog
 
 from questline_beam.embedded import EmbeddedRows
-from questline_beam.features import FollowedFeatures
 from questline_beam.transforms.rejects import KEY as REJECT_KEY
 from questline_beam.transforms.rejects import SCHEMA as REJECT_SCHEMA
 from questline_core.broker.port import Broker, Delivery
@@ -62,8 +61,9 @@ class Driver:
     broker: Broker
     warehouse: Warehouse
     rows: EmbeddedRows
-    features: FollowedFeatures
     pace: Pace
+    on_players: Callable[[Collection[str]], object] = lambda _: None
+    """Called with the players of the rows of a batch once they are written."""
     report: Callable[[Mapping[str, int]], object] = lambda _: None
     """Called with the fields of `Progress` whenever they have changed."""
     progress: Progress = field(default_factory=Progress)
@@ -91,7 +91,6 @@ class Driver:
                 backoff_s = min(2 * backoff_s, LONGEST_BACKOFF_S)
                 continue
             backoff_s = FIRST_BACKOFF_S
-            self.features.refresh_if_due()
             if not taken:
                 stop.wait(LOOK_AGAIN_S)
             elif taken < self.pace.batch:
@@ -105,7 +104,6 @@ class Driver:
         """
         while not stop.is_set() and self.one_batch(keep_trying=None):
             pass
-        self.features.refresh_now()
 
     def one_batch(self, *, keep_trying: threading.Event | None = None) -> int:
         """Take one batch to the warehouse and return its size; 0 when nothing waits.
@@ -141,7 +139,7 @@ class Driver:
         rejects = self._append(REJECTS, outcome.rejects, key=REJECT_KEY, stop=stop)
         self.progress.rejects += rejects.rows
         self.progress.duplicates += rejects.skipped
-        self.features.note({str(player) for player in outcome.rows["user_pseudo_id"].unique().to_pylist()})
+        self.on_players({str(player) for player in outcome.rows["user_pseudo_id"].unique().to_pylist()})
 
     def _append(self, table: str, rows: pa.Table, *, key: str, stop: threading.Event | None) -> Appended:
         if not rows.num_rows:
