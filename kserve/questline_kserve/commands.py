@@ -34,12 +34,16 @@ def run(
         signal.signal(number, lambda *_: sys.exit(0))
 
     from questline_core.logs import configure_logs
+    from questline_core.models.folder import ServingFolder
     from questline_kserve.ports import ports
     from questline_kserve.settings import ServingSettings
 
     configure_logs("serving")
     settings = ServingSettings.read()
+    folder = ServingFolder(settings.paths.serving)
     with ports(settings) as taken:
+        if not model_dir:
+            folder.prepare()
         import asyncio
 
         from questline_kserve.process import serve_folder, serve_version
@@ -47,4 +51,4 @@ def run(
         if model_dir:
             asyncio.run(serve_version(settings, taken, name=name, uri=str(model_dir)))
         else:
-            asyncio.run(serve_folder(settings, taken))
+            asyncio.run(serve_folder(settings, taken, folder))

@@ -13,7 +13,7 @@ from questline_core.errors import QuestlineError
 from questline_kserve import instances, tensors
 from questline_kserve.version import Column, Version
 
-DIRECT_ROWS = 2048
+DIRECT_ROWS = 1024
 """Up to here the answer takes about a millisecond and is made on the event loop; a thread makes that of more rows."""
 
 

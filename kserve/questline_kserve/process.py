@@ -23,14 +23,13 @@ GRACE_S = 10.0
 """Requests that are under way when the process is told to end have this long."""
 
 
-async def serve_folder(settings: ServingSettings, ports: Ports) -> None:
-    """Serve what the InferenceServices under the home folder declare, until a signal ends the process.
+async def serve_folder(settings: ServingSettings, ports: Ports, folder: ServingFolder) -> None:
+    """Serve what the InferenceServices of a folder declare, until a signal ends the process.
 
     Raises:
         BadInput: the home folder cannot be written.
     """
-    stop, plane, folder = stop_on_signals(), Plane(Repository()), ServingFolder(settings.paths.serving)
-    folder.prepare()
+    stop, plane = stop_on_signals(), Plane(Repository())
     follower = Follower(folder, plane.repository, settings.rest_url, settings.grpc_address)
     with folder.occupied():
         async with listening(plane, ports):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,10 @@ class Version:
     """Name -> datatype of the Open Inference Protocol, FP32 or BYTES."""
     outputs: tuple[str, ...]
     """Names; all are FP32."""
-    signature: Any
+    packed: Callable[[NDArray[np.float32], Column], Any]
+    """The model over two matrices, numbers and texts, with one line for each input; gives one line for each output."""
     owner: Any
-    """What TensorFlow loaded: the signature works only as long as this lives."""
+    """What TensorFlow loaded: the model works only as long as this lives."""
 
     def predict(self, columns: Mapping[str, Column]) -> dict[str, NDArray[np.float32]]:
         """Answer for all rows at once.
@@ -50,15 +51,25 @@ class Version:
         Args:
             columns: at least one input, all of the same length; an input that is not given counts as not known.
         """
+        numbers, texts = _named(self.inputs, "FP32"), _named(self.inputs, "BYTES")
         rows = len(next(iter(columns.values())))
-        given = {name: columns[name] if name in columns else unknown(kind, rows) for name, kind in self.inputs.items()}
-        answers = self.signature(**given)
-        return {name: answers[name].numpy() for name in self.outputs}
+        answers = self.packed(
+            _matrix(numbers, columns, np.full((len(numbers), rows), math.nan, np.float32)),
+            _matrix(texts, columns, np.full((len(texts), rows), b"", object)),
+        )
+        return dict(zip(self.outputs, answers.numpy(), strict=True))
 
 
-def unknown(datatype: str, rows: int) -> Column:
-    """Make the column of an input that is not known for any row."""
-    return np.full(rows, b"", object) if datatype == "BYTES" else np.full(rows, math.nan, np.float32)
+def _named(inputs: Mapping[str, str], datatype: str) -> list[str]:
+    return [name for name, kind in inputs.items() if kind == datatype]
+
+
+def _matrix(names: Sequence[str], columns: Mapping[str, Column], unknown: Column) -> Column:
+    """Fill the columns that are given into a matrix of inputs that are not known."""
+    for line, name in enumerate(names):
+        if name in columns:
+            unknown[line] = columns[name]
+    return unknown
 
 
 def column(datatype: str, values: Sequence[Any]) -> Column:
@@ -107,9 +118,32 @@ def _load(told: store.ModelVersion) -> Version:
     outputs = _as_told(told, "outputs", _datatypes(signature.structured_outputs))
     if texts := [name for name, datatype in outputs.items() if datatype != "FP32"]:
         raise Refused(f"output {texts[0]!r} of {folder} is text; every output must be a number")
-    version = Version(revision=told.version, inputs=inputs, outputs=tuple(outputs), signature=signature, owner=owner)
+    version = Version(
+        revision=told.version,
+        inputs=inputs,
+        outputs=tuple(outputs),
+        packed=_pack(signature, inputs, outputs),
+        owner=owner,
+    )
     _check_golden(version, folder / "golden.json")
     return version
+
+
+def _pack(signature: Any, inputs: Mapping[str, str], outputs: Iterable[str]) -> Any:
+    """Wrap a signature so that it takes two tensors: TensorFlow spends 0.1 ms on each that it is handed."""
+    tf = tensorflow()
+    numbers, texts = _named(inputs, "FP32"), _named(inputs, "BYTES")
+
+    def packed(of_numbers: Any, of_texts: Any) -> Any:
+        given = dict(zip(numbers, tf.unstack(of_numbers, len(numbers)), strict=True))
+        given |= zip(texts, tf.unstack(of_texts, len(texts)), strict=True)
+        answers = signature(**given)
+        return tf.stack([answers[name] for name in outputs])
+
+    ask = tf.function(packed).get_concrete_function(
+        tf.TensorSpec([len(numbers), None], tf.float32), tf.TensorSpec([len(texts), None], tf.string)
+    )
+    return lambda of_numbers, of_texts: ask(tf.constant(of_numbers), tf.constant(of_texts, tf.string))
 
 
 def _datatypes(specs: Mapping[str, Any]) -> dict[str, str]:

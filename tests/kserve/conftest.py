@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from questline_kserve.testing import ServingProcess, free_port, write_version
+from questline_kserve.testing.process import ServingProcess, free_port
+from questline_kserve.testing.versions import write_version
 
 
 @contextmanager
@@ -45,11 +46,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServingProcess]:
-    """A serving process that obeys a folder in which nothing is declared yet."""
+def starting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], ServingProcess]]:
+    """Makes serving processes for the whole session."""
     with _processes(tmp_path_factory.mktemp("serving")) as make:
-        one = make()
-        one.start()
-        one.wait_until_ready()
-        yield one
-        assert one.stop() == 0
+        yield make
+
+
+@pytest.fixture(scope="session")
+def serving(starting: Callable[[], ServingProcess], request: pytest.FixtureRequest) -> Iterator[ServingProcess]:
+    """A serving process that obeys a folder in which nothing is declared yet."""
+    one = starting()
+    one.start()
+    request.getfixturevalue("store")  # takes as long as the start of the process, so that both run side by side
+    one.wait_until_ready()
+    yield one
+    assert one.stop() == 0

@@ -1,0 +1,49 @@
+"""Model versions that are small enough to compute by hand."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+INPUTS = ("events", "sessions", "event_name", "country")
+OUTPUTS = ("value", "lower_bound", "upper_bound", "probability")
+
+
+def write_version(folder: Path, *, scale: float) -> Path:
+    """Write a version folder whose model answers `value = scale * events + 1000 if country is NL`.
+
+    The lower bound is the scale, so that each answer tells which version gave it; the upper bound is twice that. The
+    folder's name is the version.
+    """
+    _save(folder / "saved_model", scale)
+    golden = [
+        {
+            "inputs": {"events": 3.0, "sessions": None, "event_name": "level_up", "country": "NL"},
+            "outputs": {"value": 3 * scale + 1000, "lower_bound": scale, "upper_bound": 2 * scale, "probability": 0.25},
+        },
+        {"inputs": {"events": None, "country": ""}, "outputs": {"value": 0.0}},
+    ]
+    signature = {"inputs": INPUTS, "outputs": OUTPUTS}
+    told = {"name": "spend", "version": folder.name, "signature": signature, "lineage": {}}
+    (folder / "model.json").write_text(json.dumps(told), encoding="utf-8")
+    (folder / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
+    return folder
+
+
+def _save(folder: Path, scale: float) -> None:
+    from questline_kserve.tensorflow import tensorflow  # noqa: PLC0415 - takes seconds
+
+    tf = tensorflow()
+
+    def answer(events: Any, sessions: Any, event_name: Any, country: Any) -> dict[str, Any]:  # noqa: ARG001
+        value = scale * tf.where(tf.math.is_nan(events), 0.0, events) + 1000.0 * tf.cast(country == "NL", tf.float32)
+        same = tf.fill(tf.shape(value), scale)
+        return {"value": value, "lower_bound": same, "upper_bound": 2 * same, "probability": 0 * same + 0.25}
+
+    kinds = (tf.float32, tf.float32, tf.string, tf.string)
+    module = tf.Module()
+    module.answer = tf.function(
+        answer, input_signature=[tf.TensorSpec([None], kind, name) for name, kind in zip(INPUTS, kinds, strict=True)]
+    )
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.answer})
