@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +39,13 @@ def processes_of(folder: Path) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("demo")
     events = ("--events", str(REAL_EVENTS)) if REAL_EVENTS.exists() else ()
     with start_demo(folder, *events) as running:
         said, _ = running.communicate(timeout=540)
         assert running.returncode == 0, said
-    yield folder, said
+    return folder, said
 
 
 @pytest.fixture(scope="module")
