@@ -66,7 +66,7 @@ def import_(  # noqa: PLR0913 - each is an option of the command
     ga4 = Ga4Rows(skip_unknown=skip_unknown)
     mapped = load_mapping(mapping) if mapping else None
     envelope = Envelope(title=title or (mapped.title if mapped else ""), is_test=test)
-    with opened(file), Client(settings.listen) as client, _progress(file) as on_progress:
+    with opened(file), Client(settings.listen, connect_timeout_s=3) as client, _progress(file) as on_progress:
         report = import_file(file, mapped or ga4, client, envelope=envelope, on_progress=on_progress)
     print(_as_json(report, ga4.skipped) if as_json else _as_text(report, ga4.skipped))
     if not report.complete:

@@ -96,7 +96,8 @@ def param(key: str, value: Any, path: str) -> Param:
     elif isinstance(value, str):
         made.value.string_value = take(Kind.STRING, value, path)
     elif value is not None:
-        made.value.string_value = json.dumps(value, separators=(",", ":"))
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        made.value.string_value = take(Kind.STRING, text, path)
     return made
 
 

@@ -19,6 +19,8 @@ class Unreadable(BadInput):
     """Raised when a line, or a value in it, cannot become an event."""
 
     def __init__(self, problem: str, *, path: str = "") -> None:
+        # A name in the line may hold half a surrogate pair, which can be neither printed nor written to a file.
+        path = path.encode(errors="backslashreplace").decode()
         super().__init__(f"{path} {problem}" if path else problem)
         self.problem, self.path = problem, path
 
