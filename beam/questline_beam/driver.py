@@ -12,11 +12,8 @@ import pyarrow as pa
 import structlog
 
 from questline_beam.embedded import EmbeddedRows
-from questline_beam.transforms.rejects import KEY as REJECT_KEY
-from questline_beam.transforms.rejects import SCHEMA as REJECT_SCHEMA
+from questline_beam.tables import EVENT_KEY, REJECT_KEY
 from questline_core.broker.port import Broker, Delivery
-from questline_core.events.schema import arrow_schema
-from questline_core.pb.telemetry_pb2 import Event
 from questline_core.warehouse.port import EVENTS, REJECTS, Appended, Warehouse
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
@@ -56,7 +53,7 @@ class Pace:
 
 @dataclass(slots=True)
 class Driver:
-    """The embedded stream. One of them writes to a warehouse at a time."""
+    """The embedded stream, from a broker to a warehouse that has the tables."""
 
     broker: Broker
     warehouse: Warehouse
@@ -68,15 +65,6 @@ class Driver:
     """Called with the fields of `Progress` whenever they have changed."""
     progress: Progress = field(default_factory=Progress)
     _told: Mapping[str, int] = field(default_factory=dict)
-
-    def prepare(self) -> None:
-        """Make the tables.
-
-        Raises:
-            BadInput: the warehouse cannot be written, or has such tables with other columns.
-        """
-        self.warehouse.create(EVENTS, arrow_schema(Event))
-        self.warehouse.create(REJECTS, REJECT_SCHEMA)
 
     def run(self, stop: threading.Event) -> None:
         """Work until told to stop; a batch that was begun is finished."""
@@ -133,7 +121,7 @@ class Driver:
         if results != len(deliveries):
             raise RuntimeError(f"{len(deliveries)} messages became {results} results; nothing of them is written")
         # What an earlier try of this batch has written is left out by its key, and counts as a duplicate.
-        events = self._append(EVENTS, outcome.rows, key="event_id", stop=stop)
+        events = self._append(EVENTS, outcome.rows, key=EVENT_KEY, stop=stop)
         self.progress.rows += events.rows
         self.progress.duplicates += outcome.duplicates + events.skipped
         rejects = self._append(REJECTS, outcome.rejects, key=REJECT_KEY, stop=stop)

@@ -6,7 +6,6 @@ import copy
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -14,11 +13,9 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 
+from questline_beam.tables import EVENT_SCHEMA, REJECT_SCHEMA
 from questline_beam.transforms import Batch, TelemetryRows
-from questline_beam.transforms.rejects import SCHEMA as REJECT_SCHEMA
 from questline_core.broker.port import Message
-from questline_core.events.schema import arrow_schema
-from questline_core.pb.telemetry_pb2 import Event
 
 ELEMENT_MESSAGES = 500
 """Messages in one element: a call of a step costs as much as some tens of messages."""
@@ -92,11 +89,11 @@ class EmbeddedRows:
         finally:
             del _EXCHANGES[self._name]
         return Outcome(
-            rows=_together(exchange.rows, arrow_schema(Event)),
+            rows=_together(exchange.rows, EVENT_SCHEMA),
             rejects=_together(exchange.rejects, REJECT_SCHEMA),
             duplicates=sum(exchange.duplicates),
         )
 
 
-def _together(tables: Sequence[pa.Table], schema: Any) -> pa.Table:
+def _together(tables: Sequence[pa.Table], schema: pa.Schema) -> pa.Table:
     return pa.concat_tables([schema.empty_table(), *tables])

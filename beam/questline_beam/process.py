@@ -3,45 +3,75 @@
 from __future__ import annotations
 
 import threading
-from contextlib import ExitStack, closing
-from dataclasses import asdict
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from questline_beam.driver import Driver, Pace, Progress
-from questline_beam.embedded import EmbeddedRows
 from questline_beam.features import FollowedFeatures
 from questline_beam.settings import StreamSettings
-from questline_core.broker.port import open_broker
+from questline_beam.tables import create_tables
+from questline_core.broker.port import Broker, open_broker
 from questline_core.features.refresh import refresh
 from questline_core.features.store import open_writer
 from questline_core.processes import announced
-from questline_core.warehouse.port import open_warehouse
+from questline_core.warehouse.port import Warehouse, open_warehouse
+
+if TYPE_CHECKING:
+    from questline_beam.driver import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the stream works between."""
+
+    broker: Broker
+    warehouse: Warehouse
+    features: FollowedFeatures
+
+
+@contextmanager
+def opened(settings: StreamSettings) -> Iterator[Parts]:
+    """Open broker, warehouse and features.
+
+    Raises:
+        QuestlineError: one of them cannot be opened.
+    """
+    with (
+        closing(open_broker(settings.broker_url)) as broker,
+        closing(open_warehouse(settings.warehouse_url)) as warehouse,
+        closing(open_warehouse(settings.warehouse_url)) as history,  # read by the features' own thread
+        open_writer(settings.paths.features) as store,
+    ):
+        features = FollowedFeatures(partial(refresh, history, store))
+        yield Parts(broker=broker, warehouse=warehouse, features=features)
 
 
 def run_stream(settings: StreamSettings, stop: threading.Event, *, until_idle: bool) -> Progress:
     """Work until told to stop, or until nothing waits; return what was done.
 
     Raises:
-        QuestlineError: broker, warehouse or features cannot be opened; or, until idle, a batch cannot be written.
+        QuestlineError: something cannot be opened; or, until idle, a batch cannot be written.
     """
-    with ExitStack() as opened:
-        broker = opened.enter_context(closing(open_broker(settings.broker_url)))
-        warehouse, readable = (opened.enter_context(closing(open_warehouse(settings.warehouse_url))) for _ in range(2))
-        store = opened.enter_context(open_writer(settings.paths.features))
+    with opened(settings) as parts:
+        create_tables(parts.warehouse)
+        # Beam takes seconds to load: what cannot be opened is told before.
+        from questline_beam.driver import Driver, Pace  # noqa: PLC0415 - as said above
+        from questline_beam.embedded import EmbeddedRows  # noqa: PLC0415 - as said above
+
         driver = Driver(
-            broker=broker,
-            warehouse=warehouse,
+            broker=parts.broker,
+            warehouse=parts.warehouse,
             rows=EmbeddedRows(title=settings.title),
             pace=Pace(batch=settings.stream_batch, lease_s=settings.stream_lease_s, wait_s=settings.stream_wait_s),
+            on_players=parts.features.note,
         )
-        driver.prepare()
-        features = opened.enter_context(FollowedFeatures(partial(refresh, readable, store)))
-        driver.on_players = features.note
-        ready = opened.enter_context(announced(settings.paths.run, "stream", **asdict(driver.progress)))
-        driver.report = lambda facts: ready.update(**facts)
-        if until_idle:
-            driver.drain(stop)
-            features.finish()
-        else:
-            driver.run(stop)
+        with parts.features, announced(settings.paths.run, "stream", **asdict(driver.progress)) as ready:
+            driver.report = lambda facts: ready.update(**facts)
+            if until_idle:
+                driver.drain(stop)
+                parts.features.finish()
+            else:
+                driver.run(stop)
     return driver.progress

@@ -10,6 +10,7 @@ import pytest
 
 from questline_beam.driver import Driver, Pace
 from questline_beam.embedded import EmbeddedRows
+from questline_beam.tables import create_tables
 from questline_core.broker.attributes import MESSAGE_ID
 from questline_core.broker.port import EVENT, REJECT, Broker, Message
 from questline_core.broker.spool import Spool, open_spool
@@ -60,6 +61,7 @@ class Stream:
         self.home, self.graph, self.now = home, graph, 1_000_000.0
         self.spool: Spool = open_spool(str(home / "spool"), process="gateway-0", clock=lambda: self.now)
         self.warehouse: Warehouse = open_warehouse(f"duckdb:{home / 'warehouse'}")
+        create_tables(self.warehouse)
 
     def publish(self, *messages: Message) -> None:
         bare = [
@@ -69,14 +71,12 @@ class Stream:
         asyncio.run(self.spool.publish(bare))
 
     def driver(self, *, broker: Broker | None = None, warehouse: Warehouse | None = None, batch: int = 1_000) -> Driver:
-        driver = Driver(
+        return Driver(
             broker=broker or self.spool,
             warehouse=warehouse or self.warehouse,
             rows=self.graph,
             pace=Pace(batch=batch, lease_s=LEASE_S, wait_s=0),
         )
-        driver.prepare()
-        return driver
 
     def table(self, sql: str) -> Sequence[dict[str, object]]:
         return self.warehouse.query(sql).to_pylist()

@@ -9,18 +9,14 @@ import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
+from questline_beam.tables import REJECT_SCHEMA
 from questline_beam.transforms.batches import Batch
 from questline_core.broker.attributes import MESSAGE_ID
 from questline_core.broker.port import REJECT, Message
 from questline_core.events.checks import Problem
 from questline_core.events.rows import to_table
-from questline_core.events.schema import arrow_schema
 from questline_core.pb.broker_pb2 import Reject
 
-KEY = "message_id"
-"""Column that names the message of a reject: a message that comes again makes no second row."""
-SCHEMA: pa.Schema = arrow_schema(Reject).insert(0, pa.field(KEY, pa.string(), nullable=False))
-"""Columns of the table of rejects."""
 SOURCE = "stream"
 """`source` of what is rejected here; the gateway's rejects bring their own."""
 
@@ -90,7 +86,7 @@ def to_reject_table(rejects: Batch[KeptReject]) -> pa.Table:
     """Make rows of a batch of rejects."""
     table = to_table(Reject, [kept.reject for kept in rejects])
     ids = pa.array([kept.message_id for kept in rejects], pa.string())
-    return pa.Table.from_arrays([ids, *table.columns], schema=SCHEMA)
+    return pa.Table.from_arrays([ids, *table.columns], schema=REJECT_SCHEMA)
 
 
 class RejectRows(beam.PTransform[PCollection[Batch[KeptReject]], PCollection[pa.Table]]):
