@@ -1,0 +1,63 @@
+"""Ask the warehouse for the running state of players: as of now, or at the moments to learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import fields
+from typing import TYPE_CHECKING, cast
+
+from questline_core.features.online import Moment
+from questline_core.features.state import STATE_FIELDS, PlayerState
+from questline_core.warehouse.files import sql
+from questline_core.warehouse.port import Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MOMENT_FIELDS = tuple(field.name for field in fields(Moment))
+
+
+def states_now(warehouse: Warehouse, players: Collection[str] | None) -> Iterator[tuple[str, PlayerState]]:
+    """Compute the state of these players (None = all) from all their events; players without any are left out."""
+    table = warehouse.query(
+        sql("features/player_state.sql"),
+        everyone=players is None,
+        players=sorted(players or ()),
+        sampled=False,
+        until=0,
+    )
+    for player, state in zip(_texts(table, "player"), _states(table), strict=True):
+        if state is not None:
+            yield player, state
+
+
+def sampled_moments(
+    warehouse: Warehouse, *, until_micros: int
+) -> Iterator[tuple[str, str, PlayerState | None, Moment]]:
+    """Give one moment a player and day, not later than `until_micros`, with the state before it.
+
+    Yields:
+        player, event id of the moment, the state before it (None at the player's first event), the moment.
+    """
+    table = warehouse.query(
+        sql("features/player_state.sql"), everyone=True, players=[], sampled=True, until=until_micros
+    )
+    yield from zip(
+        _texts(table, "player"), _texts(table, "moment_event_id"), _states(table), _moments(table), strict=True
+    )
+
+
+def _texts(table: pa.Table, column: str) -> list[str]:
+    return cast("list[str]", table[column].to_pylist())
+
+
+def _states(table: pa.Table) -> Iterator[PlayerState | None]:
+    columns = [table[name].to_pylist() for name in STATE_FIELDS]
+    for values in zip(*columns, strict=True):
+        yield None if values[0] is None else PlayerState(**dict(zip(STATE_FIELDS, values, strict=True)))
+
+
+def _moments(table: pa.Table) -> Iterator[Moment]:
+    columns = [table[f"moment_{name}"].to_pylist() for name in _MOMENT_FIELDS]
+    for values in zip(*columns, strict=True):
+        yield Moment(**dict(zip(_MOMENT_FIELDS, values, strict=True)))

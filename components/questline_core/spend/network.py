@@ -1,0 +1,157 @@
+"""The spend model as one TensorFlow module: preprocessing, a small network with two heads, and the interval.
+
+It computes in 64 bits from end to end, so that an answer does not depend on which rows share its batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from questline_core.features.online import NUMBERS, TEXTS
+from questline_core.spend.arrays import Examples, Floats
+
+OUTPUTS = ("value", "lower_bound", "upper_bound", "probability")
+
+_CLOCK = "local_hour"
+_PLAIN = tuple(name for name in NUMBERS if name != _CLOCK)
+_OUTERMOST = 6.0  # standard deviations: one absurd number must not carry an answer away
+_RAREST = 20  # a word that is seen less often counts as unseen
+_MOST_WORDS = 40
+
+
+class Preprocessing(tf.Module):  # type: ignore[misc] # TensorFlow ships no types
+    """Named inputs to a matrix: logarithms, standardized, a gap is the mean and a flag; an unseen word is no word."""
+
+    def __init__(self, examples: Examples) -> None:
+        """Learn means, deviations and words from the examples, and nothing else."""
+        super().__init__(name="preprocessing")
+        logs = np.log1p(np.maximum(np.stack([examples.inputs[name].astype(np.float64) for name in _PLAIN], 1), 0))
+        self.mean = tf.constant(np.nan_to_num(np.nanmean(logs, 0)))
+        deviation = np.nan_to_num(np.nanstd(logs, 0))
+        self.deviation = tf.constant(np.where(deviation > 0, deviation, 1.0))
+        self.words = {name: tf.constant(_words(examples.inputs[name])) for name in TEXTS}
+
+    def __call__(self, inputs: Mapping[str, Any]) -> Any:
+        """Give the matrix, one row an example; columns are in the order of the names."""
+        numbers = tf.stack([tf.cast(inputs[name], tf.float64) for name in _PLAIN], axis=1)
+        known = ~tf.math.is_nan(numbers)
+        logs = tf.math.log1p(tf.maximum(tf.where(known, numbers, tf.zeros_like(numbers)), 0))
+        scaled = tf.clip_by_value((logs - self.mean) / self.deviation, -_OUTERMOST, _OUTERMOST)
+        hour = tf.cast(inputs[_CLOCK], tf.float64)[:, None] * (2 * np.pi / 24)
+        clock = tf.concat([tf.sin(hour), tf.cos(hour)], axis=1)
+        words = [tf.cast(inputs[name][:, None] == self.words[name][None, :], tf.float64) for name in TEXTS]
+        return tf.concat(
+            [
+                tf.where(known, scaled, tf.zeros_like(scaled)),
+                tf.cast(known, tf.float64),
+                tf.where(tf.math.is_finite(clock), clock, tf.zeros_like(clock)),
+                *words,
+            ],
+            axis=1,
+        )
+
+
+def _words(column: Any) -> list[str]:
+    """Choose the words to know: the most usual ones, and "" for "not known" where it occurs."""
+    words, counts = np.unique(column.astype(str), return_counts=True)
+    usual = sorted(zip(-counts, words, strict=True))[:_MOST_WORDS]
+    return [str(word) for count, word in usual if -count >= _RAREST]
+
+
+def make_network(width: int, *, base_rate: float, dtype: str) -> Any:
+    """Make the untrained network: matrix -> [logit of any spend, log of the amount if there is one].
+
+    Args:
+        width: columns of the matrix.
+        base_rate: share of examples with spend, where the propensity begins.
+        dtype: float32 to train, float64 to serve.
+    """
+    layers, decay = tf.keras.layers, tf.keras.regularizers.L2
+    matrix = tf.keras.Input((width,), dtype=dtype)
+    hidden = layers.Dense(64, "relu", kernel_regularizer=decay(1e-4), dtype=dtype)(matrix)
+    hidden = layers.Dropout(0.2, dtype=dtype)(hidden)
+    hidden = layers.Dense(32, "relu", kernel_regularizer=decay(1e-4), dtype=dtype)(hidden)
+    wide = layers.Concatenate(dtype=dtype)([hidden, matrix])  # a straight path: few data are explained nearly linearly
+    prior = tf.keras.initializers.Constant(math.log(base_rate / (1 - base_rate)))
+    propensity = layers.Dense(
+        1, kernel_initializer="zeros", bias_initializer=prior, kernel_regularizer=decay(1e-4), dtype=dtype
+    )(wide)
+    amount = layers.Dense(1, kernel_initializer="zeros", kernel_regularizer=decay(1e-3), dtype=dtype)(hidden)
+    return tf.keras.Model(matrix, [propensity, amount])
+
+
+def for_serving(network: Any) -> Any:
+    """Copy a trained network to 64 bits."""
+    copy = make_network(network.input_shape[1], base_rate=0.5, dtype="float64")
+    copy.set_weights(network.get_weights())
+    return copy
+
+
+class SpendModel(tf.Module):  # type: ignore[misc] # as above
+    """What is saved and served: named 1-D tensors in, expected spend, its interval and the probability of any out."""
+
+    def __init__(self, preprocessing: Preprocessing, network: Any, *, scale: float) -> None:
+        """Join the parts.
+
+        Args:
+            preprocessing: made from the training examples.
+            network: the trained network.
+            scale: virtual currency that an amount of 1 stands for.
+        """
+        super().__init__(name="spend")
+        self.preprocessing, self.network, self.scale = preprocessing, network, scale
+        self.set_interval(np.array([1.0, 1.0]), lower=0.0, upper=1.0)
+
+    def set_interval(self, ratios: Floats, *, lower: float, upper: float) -> None:
+        """Fix which quantiles of the spend are the bounds.
+
+        Args:
+            ratios: quantiles of actual by predicted amount, of those who spend, at even steps from 0 to 1.
+            lower: level of the lower bound.
+            upper: level of the upper bound.
+        """
+        self.ratios = tf.constant(ratios, tf.float64)
+        self.lower, self.upper = tf.constant(lower, tf.float64), tf.constant(upper, tf.float64)
+
+    def heads(self, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
+        """Give the probability of any spend, and the expected amount if there is one."""
+        logit, log_amount = self.network(self.preprocessing(inputs), training=False)
+        return tf.sigmoid(logit[:, 0]), self.scale * tf.exp(log_amount[:, 0])
+
+    def quantile(self, level: Any, probability: Any, amount: Any) -> Any:
+        """Give a quantile of the spend, which is zero with 1 - probability and a multiple of the amount else."""
+        beyond = tf.clip_by_value((level - (1 - probability)) / probability, 0, 1)
+        place = beyond * tf.cast(tf.size(self.ratios) - 1, tf.float64)
+        below = tf.cast(tf.floor(place), tf.int32)
+        above = tf.minimum(below + 1, tf.size(self.ratios) - 1)
+        low, high = tf.gather(self.ratios, below), tf.gather(self.ratios, above)
+        ratio = low + (high - low) * (place - tf.floor(place))
+        return tf.where(beyond > 0, ratio * amount, tf.zeros_like(amount))
+
+    def answer(self, **inputs: Any) -> dict[str, Any]:
+        """Answer for all rows of the named inputs; this is the signature that is served."""
+        probability, amount = self.heads(inputs)
+        value = probability * amount
+        lower = tf.minimum(self.quantile(self.lower, probability, amount), value)
+        upper = tf.maximum(self.quantile(self.upper, probability, amount), value)
+        outputs = dict(zip(OUTPUTS, (value, lower, upper, probability), strict=True))
+        return {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
+
+
+def signature_specs() -> dict[str, Any]:
+    """Describe the inputs of the signature: one 1-D tensor for each."""
+    return {name: tf.TensorSpec([None], tf.float32, name=name) for name in NUMBERS} | {
+        name: tf.TensorSpec([None], tf.string, name=name) for name in TEXTS
+    }
+
+
+def tensors(inputs: Mapping[str, Sequence[Any] | np.ndarray[Any, Any]]) -> dict[str, Any]:
+    """Make the tensors of named columns, as a request brings them: numbers in 32 bits."""
+    return {name: tf.constant(np.asarray(inputs[name], np.float64).astype(np.float32)) for name in NUMBERS} | {
+        name: tf.constant(np.asarray(inputs[name], object)) for name in TEXTS
+    }
