@@ -78,7 +78,7 @@ class Ga4Rows:
         if not self._skip_unknown:
             raise Unreadable(
                 "is no column of the event contract (docs/events.md); "
-                "rename it, or import with --skip-unknown to leave such columns out",
+                "leave such columns out with --skip-unknown, or say what they are with --mapping",
                 path=path,
             )
         self.skipped.add(re.sub(r"\[[0-9]+\]", "", path))

@@ -7,13 +7,13 @@ import struct
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import given, settings
@@ -181,8 +181,8 @@ MICROS = st.integers(-62_135_596_800_000_000, 253_402_300_799_999_999)
 SPECIAL = {"event_date": DAYS, "client_time": MICROS, "received_time": MICROS}
 
 
-def class_of(field: FieldDescriptor) -> type[Message]:
-    return GetMessageClass(cast("Descriptor", field.message_type))
+def class_of(field: Any) -> type[Message]:
+    return GetMessageClass(field.message_type)
 
 
 @st.composite
