@@ -86,8 +86,8 @@ class Client:
     ) -> SendReport:
         """Send events until each is accepted, a duplicate or rejected; what is refused or lost is sent again.
 
-        An event whose first answer was lost and whose resend is a DUPLICATE counts as accepted and as recovered. (If it
-        was a copy of an event of an earlier run, the gateway cannot tell, and it counts so too.)
+        An event whose first answer was lost and whose resend is a DUPLICATE counts as accepted and as recovered. (A
+        copy of an event of an earlier run counts so too: the gateway cannot tell them apart.)
 
         Args:
             events: each with its `event_id`, which stays the same on a resend. Taken only as fast as they are answered.

@@ -189,7 +189,9 @@ class Gateway:
         return lost
 
     async def _predict(self, batch: Batch, sorting: Sorting, budget_s: float) -> Mapping[int, Prediction]:
+        if not batch.wants_spend:
+            return {}
         asked = {i: event for i, event in enumerate(batch.events) if i not in sorting.problems}
-        if not batch.wants_spend or not asked:
+        if not asked:
             return {}
         return dict(zip(asked, await self._predictions.ask(list(asked.values()), budget_s=budget_s), strict=True))

@@ -36,9 +36,14 @@ class Health:
         context: grpc.aio.ServicerContext[Request, Response],  # noqa: ARG002 - gRPC gives it
     ) -> AsyncIterator[Response]:
         """Tell the state of a service now and at every change."""
-        while not self._ended:
-            changed = self._changed
-            yield Response(status=self._status(request.service))
+        told = None
+        while True:
+            changed, status = self._changed, self._status(request.service)
+            if status != told:
+                yield Response(status=status)
+                told = status
+            if self._ended:
+                return
             await changed.wait()
 
     def leave(self) -> None:

@@ -27,19 +27,38 @@ def key_of(event_id: str) -> Key:
     return blake2b(event_id.encode(), digest_size=16).digest()
 
 
+class Window:
+    """A set of keys that forgets the oldest beyond its limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._order: deque[Key] = deque()
+        self._keys: set[Key] = set()
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._keys
+
+    def add(self, key: Key) -> None:
+        """Remember a key as the newest, unless it is known."""
+        if key in self._keys:
+            return
+        if len(self._order) == self._limit:
+            self._keys.discard(self._order.popleft())
+        self._order.append(key)
+        self._keys.add(key)
+
+
 class RecentIds:
     """The newest `limit` ids; older ones are left to the warehouse, where an id is one row anyway."""
 
     def __init__(self, limit: int, ids: Iterable[str] = ()) -> None:
-        self._limit = limit
-        self._order: deque[Key] = deque()
-        self._durable: set[Key] = set()
+        self._durable = Window(limit)
         self._pending: dict[Key, Ticket] = {}
         for event_id in ids:
-            self._remember(key_of(event_id))
-
-    def __len__(self) -> int:
-        return len(self._order)
+            self._durable.add(key_of(event_id))
 
     def claim(self, key: Key, ticket: Ticket) -> Known | Ticket:
         """Claim an id for the publish of this ticket.
@@ -61,13 +80,5 @@ class RecentIds:
         for key in keys:
             del self._pending[key]
             if durable:
-                self._remember(key)
+                self._durable.add(key)
         ticket.set_result(durable)
-
-    def _remember(self, key: Key) -> None:
-        if key in self._durable:
-            return
-        if len(self._order) == self._limit:
-            self._durable.discard(self._order.popleft())
-        self._order.append(key)
-        self._durable.add(key)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import random
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from itertools import count
@@ -16,9 +17,13 @@ import grpc
 from questline_core.errors import BadInput, NotReady
 from questline_core.pb.telemetry_pb2 import Event
 from questline_ingest.pb import ingest_pb2 as pb
+from questline_ingest.recent import Window, key_of
 from questline_ingest.status import PUSHBACK
 
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.05, 2.0
+
+_KNOWN_IDS = 200_000
+"""Of the events of this run, to tell a copy from an event whose answer was lost; as many as a gateway knows."""
 
 _HOPELESS = frozenset(
     {
@@ -104,7 +109,7 @@ class Sending:
         self._calls: set[Call] = set()
         self._waiting: list[Waiting] = []
         self._numbers = count()
-        self._recovered: set[str] = set()
+        self._accepted = Window(_KNOWN_IDS)
         self._last_progress = time.monotonic()
         self.report = SendReport()
 
@@ -157,24 +162,32 @@ class Sending:
 
     def _take(self, batch: Batch, answers: Sequence[pb.Answer]) -> None:
         """Count the answers of a call, and put aside what was refused."""
-        tally = dict.fromkeys(("accepted", "duplicate", "rejected", "recovered"), 0)
+        outcomes: Counter[str] = Counter()
         refused = []
         for event, answer in zip(batch.events, answers, strict=True):
             if answer.outcome == pb.REFUSED:
                 refused.append((event, answer))
-            elif answer.outcome == pb.DUPLICATE and batch.doubtful and event.event_id not in self._recovered:
-                self._recovered.add(event.event_id)
-                tally["accepted"] += 1
-                tally["recovered"] += 1
             else:
-                tally[pb.Outcome.Name(answer.outcome).lower()] += 1
-        self.report += SendReport(sent=len(answers) - len(refused), refused=len(refused), **tally)
+                outcomes[self._became(event, answer, doubtful=batch.doubtful)] += 1
+        outcomes["accepted"] += outcomes["recovered"]
+        self.report += SendReport(sent=len(answers) - len(refused), refused=len(refused), **outcomes)
         if len(refused) < len(answers):
             self._last_progress = time.monotonic()
         if refused:
             wait_s = max(answer.retry_after_ms for _, answer in refused) / 1000
             again = replace(batch, events=[event for event, _ in refused])
             self._again(again, wait_s, why=refused[0][1].problem.message)
+
+    def _became(self, event: Event, answer: pb.Answer, *, doubtful: bool) -> str:
+        """Name what became of an event; a duplicate of itself is one whose first answer was lost."""
+        outcome = pb.Outcome.Name(answer.outcome).lower()
+        if answer.outcome == pb.REJECTED:
+            return outcome
+        key = key_of(event.event_id)
+        known = key in self._accepted
+        if answer.outcome == pb.ACCEPTED or (doubtful and not known):
+            self._accepted.add(key)
+        return "recovered" if answer.outcome == pb.DUPLICATE and doubtful and not known else outcome
 
     def _failed(self, batch: Batch, error: grpc.RpcError) -> None:
         code, details = error.code(), error.details() or ""

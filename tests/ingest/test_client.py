@@ -158,6 +158,16 @@ async def test_a_lost_answer_is_recovered_by_a_resend(address: str, broker: Memo
     assert len(broker.published) == 3
 
 
+async def test_a_copy_in_a_call_whose_answer_was_lost_is_still_a_duplicate(address: str, broker: MemoryBroker) -> None:
+    def slow_down(_: SendReport) -> None:
+        broker.slow_s = 0.4
+
+    client = Client(address, batch_size=2, in_flight=1, call_timeout_s=0.2)
+    report = await send(client, [*events(3), an_event("e0")], on_progress=slow_down)
+
+    assert report == SendReport(sent=4, accepted=3, duplicate=1, recovered=1)
+
+
 async def test_a_client_outlives_a_gateway_that_is_away(settings: GatewaySettings, broker: MemoryBroker) -> None:
     at = settings.model_copy(update={"listen": f"127.0.0.1:{free_ports(1)[0]}"})
     went, what = asyncio.Event(), iter(events(40))

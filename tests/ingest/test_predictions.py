@@ -4,7 +4,7 @@ import asyncio
 import math
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import grpc
@@ -17,11 +17,13 @@ from questline_core.features.state import PlayerState
 from questline_core.features.store import open_writer
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
+from questline_ingest.open_inference import Row
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
 from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
-from questline_ingest.predictions import LastAnswers
+from questline_ingest.predictions import LastAnswers, Predictions
 from questline_ingest.settings import GatewaySettings, Prior
+from questline_ingest.spend import ModelUnavailable, open_spend_model
 from questline_ingest.testing import ModelServer, an_answer, an_event, serving
 from questline_ingest.verdicts import Spend
 
@@ -260,6 +262,34 @@ async def test_a_snapshot_that_cannot_be_read_costs_only_the_prediction(
 
     assert response.answers[0].outcome == pb.ACCEPTED
     assert response.answers[0].spend.reason == "features_unreadable"
+
+
+async def test_the_model_is_told_how_long_it_may_take(model: ModelServer) -> None:
+    model.slow_s = 30
+    began = time.monotonic()
+    async with open_spend_model(model.address) as spend:
+        with pytest.raises(ModelUnavailable) as failure:
+            await spend.ask([{"events": 1.0}], timeout_s=0.2)
+
+    assert failure.value.reason == "timeout"
+    assert time.monotonic() - began < 1
+
+
+async def test_a_model_that_ignores_its_time_is_not_waited_for() -> None:
+    class Stubborn:
+        async def ask(self, rows: Sequence[Row], *, timeout_s: float) -> list[Spend]:  # noqa: ARG002 - that is its way
+            await asyncio.sleep(30)
+            return []
+
+    prior = Spend(**PRIOR.model_dump(), revision="")
+    last = LastAnswers(players=1, max_age_s=1)
+    predictions = Predictions(Stubborn(), lambda _: {"events": 1.0}, last, prior=prior)
+    began = time.monotonic()
+
+    (prediction,) = await predictions.ask([an_event()], budget_s=0.2)
+
+    assert (prediction.spend, prediction.reason) == (prior, "timeout")
+    assert time.monotonic() - began < 1
 
 
 def test_only_the_players_asked_about_last_are_remembered_and_not_for_ever() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from questline_ingest.recent import Known, RecentIds, key_of
+from questline_ingest.recent import Known, RecentIds, Window, key_of
 
 
 async def test_the_window_keeps_the_newest_ids() -> None:
@@ -11,7 +11,16 @@ async def test_the_window_keeps_the_newest_ids() -> None:
     states = {name: recent.claim(key_of(name), asyncio.Future()) for name in "abcd"}
 
     assert states == {"a": Known.NEW, "b": Known.DURABLE, "c": Known.DURABLE, "d": Known.DURABLE}
-    assert len(recent) == 3
+
+
+def test_a_window_never_holds_more_than_its_limit() -> None:
+    window = Window(3)
+    for number in range(100):
+        window.add(key_of(str(number % 50)))
+
+    assert len(window) == 3
+    assert key_of("49") in window
+    assert key_of("46") not in window
 
 
 async def test_a_claimed_id_is_new_to_one_caller_only() -> None:
