@@ -63,6 +63,7 @@ generate: setup ## Make the generated files again from the .proto files
 	$(BIN)/python -m grpc_tools.protoc -Icomponents -Iingest \
 	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	  --python_out=ingest --mypy_out=ingest ingest/questline_ingest/pb/open_inference.proto
+	$(BIN)/questline events schema --format markdown > docs/events.md
 
 clean: ## Remove the environment and all that was made here
 	rm -rf $(VENV) .questline demo-out
