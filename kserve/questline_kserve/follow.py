@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -57,11 +58,13 @@ class Follower:
 
     async def catch_up(self) -> None:
         """Look at the folder once and do what its changes ask for."""
-        declared = self.folder.names()
+        declared, before = self.folder.names(), dict(self._served)
         for name in declared:
             await self._consider(name)
         for name in sorted(self._judged.keys() - set(declared)):
-            await self._drop(name)
+            self._drop(name)
+        if before != self._served:
+            await asyncio.to_thread(gc.collect)  # a SavedModel is a graph of cycles, which nothing else frees soon
 
     async def _consider(self, name: str) -> None:
         try:
@@ -73,8 +76,8 @@ class Follower:
             return
         wanted, refusal = await self._take(declaration)
         self._judged[name] = declaration.generation
-        self._report(declaration, wanted=wanted, refusal=refusal)
         self.on_change()
+        self._report(declaration, wanted=wanted, refusal=refusal)
 
     async def _take(self, declaration: Declaration) -> tuple[str, str]:
         """Serve what is declared; return the revision that was wanted and why it was refused, if it was."""
@@ -83,7 +86,7 @@ class Follower:
             service = _service_named(declaration)
             wanted = service.revision
             if self._served.get(name) != service:
-                await self.repository.swap(name, await _load(service))
+                self.repository.swap(name, await _load(service))
                 self._served[name] = service
         except QuestlineError as error:
             log.warning("revision refused", service=name, revision=wanted, reason=str(error))
@@ -91,10 +94,10 @@ class Follower:
         log.info("revision serves", service=name, revision=wanted)
         return wanted, ""
 
-    async def _drop(self, name: str) -> None:
+    def _drop(self, name: str) -> None:
         del self._judged[name]
         self._served.pop(name, None)
-        await self.repository.drop(name)
+        self.repository.drop(name)
         self.folder.forget(name)
         self.on_change()
         log.info("service withdrawn", service=name)

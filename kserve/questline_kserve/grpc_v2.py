@@ -53,7 +53,7 @@ async def grpc_server(plane: Plane, port: Port, *, grace_s: float) -> AsyncItera
     """
     server = grpc.aio.server(interceptors=[Errors()], options=OPTIONS)
     servicer = InferenceServicer(plane, DeclaredOnly(plane.model_registry))
-    add_GRPCInferenceServiceServicer_to_server(servicer, server)  # type: ignore[no-untyped-call] # generated
+    add_GRPCInferenceServiceServicer_to_server(servicer, server)
     port.taken.close()  # gRPC opens its ports itself
     try:
         server.add_insecure_port(port.address)

@@ -48,7 +48,7 @@ async def serve_version(settings: ServingSettings, ports: Ports, *, name: str, u
     """
     stop, plane = stop_on_signals(), Plane(Repository())
     async with listening(plane, ports):
-        await plane.repository.swap(name, await asyncio.to_thread(load_version, uri))
+        plane.repository.swap(name, await asyncio.to_thread(load_version, uri))
         plane.settled = True
         with announced(settings.paths.run, "serving", **facts(settings, plane)):
             await stop.wait()

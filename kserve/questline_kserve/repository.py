@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import gc
 from typing import Any, NoReturn
 
 from kserve import ModelRepository
@@ -20,15 +18,13 @@ from questline_kserve.version import Version
 class Repository(ModelRepository):
     """Holds one version for each name."""
 
-    async def swap(self, name: str, version: Version) -> None:
+    def swap(self, name: str, version: Version) -> None:
         """Let this version answer from the next request on; requests that are under way end with the one before."""
         self.update(ServedVersion(name, version))
-        await asyncio.to_thread(gc.collect)  # a SavedModel is a graph of cycles, which nothing else frees soon
 
-    async def drop(self, name: str) -> None:
+    def drop(self, name: str) -> None:
         """Let nothing answer under this name any longer."""
         self.models.pop(name, None)
-        await asyncio.to_thread(gc.collect)
 
     def revisions(self) -> dict[str, str]:
         """Tell the revision that answers for each name."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from questline_core.models.manifests import spend_service, to_yaml
 from questline_core.processes import read_ready, write_atomically
 from questline_kserve.testing.process import ServingProcess, wait_for
-from questline_kserve.testing.traffic import traffic_on
+from questline_kserve.testing.traffic import Answer, Traffic, traffic_on
 
 SCALES = {"v1": 1.0, "v2": 2.0}
 
@@ -22,14 +23,18 @@ def test_swaps_under_traffic_fail_no_request_and_mix_no_answer(serving: ServingP
     with traffic_on(serving) as traffic:
         for revision in ("v2", "v1") * 4:
             serving.deploy(store / revision)
-            before = len(traffic.answers)
-            wait_for(lambda before=before: len(traffic.answers) > before + 20, "twenty answers")  # type: ignore[misc] # a default binds the loop's value
-            assert {answer.revision for answer in traffic.answers[before + 5 :]} == {revision}
+            deployed = time.monotonic()
+            wait_for(lambda since=deployed: len(_since(since, traffic)) > 20, "answers of the new revision")  # type: ignore[misc] # a default binds the loop's value
+            assert {answer.revision for answer in _since(deployed, traffic)} == {revision}
 
     assert traffic.failures == []
     assert {answer.revision for answer in traffic.answers} == set(SCALES)
     mixed = [a for a in traffic.answers if (a.value, a.lower_bound) != (3 * SCALES[a.revision], SCALES[a.revision])]
     assert mixed == []
+
+
+def _since(when: float, traffic: Traffic) -> list[Answer]:
+    return [answer for answer in traffic.answers if answer.asked_at > when]
 
 
 def _without_folder(folder: Path) -> None:
@@ -96,7 +101,7 @@ def test_a_withdrawn_service_is_not_found_and_can_come_back(serving: ServingProc
     manifest.unlink()
 
     wait_for(lambda: serving.predict({}).status_code == 404, "the service is gone")
-    assert (read_ready(serving.home / "run", "serving") or {})["models"] == {}
+    wait_for(lambda: "spend" not in _announced(serving), "it is announced no more")
     assert serving.deploy(store / "v2").revision == "v2"
     assert serving.predict({}).json()["model_version"] == "v2"
 
@@ -130,4 +135,9 @@ def test_two_services_answer_side_by_side(serving: ServingProcess, store: Path) 
 
     assert serving.predict({}).json()["model_version"] == "v1"
     assert serving.predict({}, name="spend-next").json()["model_version"] == "v2"
-    assert (read_ready(serving.home / "run", "serving") or {})["models"] == {"spend": "v1", "spend-next": "v2"}
+    assert _announced(serving) == {"spend": "v1", "spend-next": "v2"}
+
+
+def _announced(serving: ServingProcess) -> dict[str, str]:
+    models: dict[str, str] = (read_ready(serving.home / "run", "serving") or {})["models"]
+    return models
