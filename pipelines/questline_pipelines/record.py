@@ -33,7 +33,7 @@ class Run:
     reasons: Sequence[str]
     """Why the gate decided as it did."""
     metrics: Mapping[str, Any]
-    """The evaluation of the model on days that it was not fitted to."""
+    """The evaluation of the model on days that it was not fitted to, without its curves."""
     report: str | None
     """The evaluation as a page to look at."""
     steps: Sequence[Step]
@@ -55,8 +55,14 @@ def record(run: str, steps: Mapping[str, StepEvent]) -> Run:
         revision=steps["deploy"].outputs["Output"] if shipped else None,
         shipped=shipped,
         reasons=steps["gate"].outputs.get("verdict", {}).get("metadata", {}).get("reasons", []),
-        metrics=json.loads(Path(evaluated["metrics"]["uri"]).read_text(encoding="utf-8")) if evaluated else {},
+        metrics=_numbers(json.loads(Path(evaluated["metrics"]["uri"]).read_bytes())) if evaluated else {},
         report=evaluated["report"]["uri"] if evaluated else None,
         steps=[Step(name=s.name, state=s.state, seconds=s.seconds, cached=s.cached) for s in steps.values()],
         error=f"{failed.name} failed: {failed.error}" if failed else None,
     )
+
+
+def _numbers(evaluation: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what a person or a program compares, and leave out lists: the points of curves and the draws."""
+    kept = {name: _numbers(value) if isinstance(value, dict) else value for name, value in evaluation.items()}
+    return {name: value for name, value in kept.items() if value != {} and not isinstance(value, list)}

@@ -58,7 +58,7 @@ def evaluate(
 ) -> None:
     from pathlib import Path
 
-    Path(metrics.path).write_text('{"error": 1.5}')
+    Path(metrics.path).write_text('{"model": {"error": 1.5}, "curve": {"x": [0, 1]}, "draws": [1, 2]}')
     Path(report.path).write_text("<p>good</p>")
 
 

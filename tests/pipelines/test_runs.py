@@ -40,7 +40,7 @@ def test_the_record_says_what_shipped_and_why_and_lies_in_the_runs_folder(earlie
     assert json.loads((place / "run.json").read_text()) == json.loads(run.to_json())
     assert (run.revision, run.shipped, run.error) == ("v1", True, None)
     assert run.reasons == ["it beats the constant"]
-    assert run.metrics == {"error": 1.5}
+    assert run.metrics == {"model": {"error": 1.5}}
     assert run.report == str(place / "report.html")
     assert Path(run.report).read_text() == "<p>good</p>"
     assert "fitting" in (place / "log.txt").read_text()

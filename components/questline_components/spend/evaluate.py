@@ -15,14 +15,18 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument for each thing that enter
     report: dsl.Output[dsl.HTML],
 ) -> None:
     """Measure the model and the champion on the same rows; without a champion its metrics stay empty."""
+    from dataclasses import asdict
     from pathlib import Path
     from shutil import copyfile
 
     from questline_core.spend.evaluation import evaluate
 
-    places = {model.path: metrics.path} | ({champion: champion_metrics.path} if champion else {})
-    for number, (judged, place) in enumerate(places.items()):
-        evaluate(Path(judged), Path(examples.path), Path(f"{report.path}-{number}"))
-        copyfile(f"{report.path}-{number}/metrics.json", place)
-    copyfile(f"{report.path}-0/report.html", report.path)
+    own, other = Path(f"{report.path}-of-model"), Path(f"{report.path}-of-champion")
+    evaluation = evaluate(Path(model.path), Path(examples.path), own)
+    metrics.metadata |= asdict(evaluation.model)
+    copyfile(own / "metrics.json", metrics.path)
+    copyfile(own / "report.html", report.path)
     Path(champion_metrics.path).touch()
+    if champion:
+        evaluate(Path(champion), Path(examples.path), other)
+        copyfile(other / "metrics.json", champion_metrics.path)

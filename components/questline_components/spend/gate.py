@@ -12,10 +12,11 @@ def gate(
     """Return whether to ship; the verdict lists the reasons, for and against."""
     from pathlib import Path
 
+    from questline_core.spend.evaluation import Evaluation
     from questline_core.spend.gate import judge, read_evaluation
 
-    candidate, champion = (read_evaluation(Path(judged.path)) for judged in (metrics, champion_metrics))
-    decision = judge(candidate, champion)
+    candidate = Evaluation.from_json(Path(metrics.path).read_text(encoding="utf-8"))
+    decision = judge(candidate, read_evaluation(Path(champion_metrics.path)))
     verdict.metadata["reasons"] = list(decision.reasons)
     Path(verdict.path).write_text("\n".join(f"- {reason}" for reason in decision.reasons), encoding="utf-8")
     return decision.ship
