@@ -15,6 +15,7 @@ from questline_core.errors import BadInput
 from questline_core.features.online import NUMBERS, TEXTS, missing_inputs
 from questline_core.processes import write_atomically
 from questline_core.spend.arrays import Examples, Floats, read_examples
+from questline_core.spend.evaluation import NOMINAL_COVERAGE
 from questline_core.spend.network import (
     OUTPUTS,
     Preprocessing,
@@ -24,9 +25,6 @@ from questline_core.spend.network import (
     signature_specs,
     tensors,
 )
-
-NOMINAL_COVERAGE = 0.9
-"""Share of spends that lie between the lower and the upper bound, at least."""
 
 _UPPER = 1 - (1 - NOMINAL_COVERAGE) / 2
 _LATE = 0.15  # the latest share of the examples: it tells when to stop, and how much to widen the interval

@@ -1,0 +1,183 @@
+"""Write an evaluation as one page that a product manager can read; everything it needs lies in the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
+
+from questline_core.processes import write_atomically
+from questline_core.spend.arrays import Examples
+from questline_core.spend.evaluation import NOMINAL_COVERAGE, Evaluation, Predictions
+from questline_core.spend.metrics import Bin, Curve
+
+_MODEL, _OTHER, _INK = "#2f6fde", "#9aa3b5", "#1d2433"
+_LAYOUT = {
+    "template": "plotly_white",
+    "height": 320,
+    "margin": {"l": 56, "r": 16, "t": 12, "b": 48},
+    "font": {"family": "system-ui, Segoe UI, Roboto, sans-serif", "size": 13, "color": _INK},
+    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+}
+
+
+def write_report(file: Path, evaluation: Evaluation, rows: Examples, predictions: Predictions, examples: Path) -> None:
+    """Write the page.
+
+    Args:
+        file: where to.
+        evaluation: the measures.
+        rows: the rows that were judged on.
+        predictions: the model's answers to them.
+        examples: the folder of examples.json, which tells where the rows came from.
+    """
+    origin = json.loads((examples / "examples.json").read_text(encoding="utf-8"))
+    template = Template((files("questline_core.spend") / "report_page.html").read_text(encoding="utf-8"))
+    page = template.substitute(
+        plotly=get_plotlyjs(),
+        horizon_hours=origin["horizon_hours"],
+        tiles="".join(_tiles(evaluation)),
+        comparison="".join(_comparison(evaluation)),
+        who="".join(_who(evaluation)),
+        how_much="".join(_how_much(evaluation, rows, predictions)),
+        facts="".join(_facts(evaluation, origin)),
+    )
+    write_atomically(file, page)
+
+
+def _tiles(found: Evaluation) -> Iterable[str]:
+    top = found.lift[-1]
+    share = top.actual * top.rows / sum(one.actual * one.rows for one in found.lift)
+    for number, text in (
+        (f"{found.roc_auc.value:.3f}", "ROC AUC: 0.5 is a coin, 1 is knowing"),
+        (f"{1 - found.model.log_loss / found.constant.log_loss:.0%}", "less log loss than the base rate"),
+        (f"{share:.0%}", "of all spend follows the tenth of the moments with the highest predictions"),
+        (f"{found.model.total_error:+.0%}", "predicted total against the actual one"),
+    ):
+        yield f'<div class="tile"><b>{number}</b><span>{text}</span></div>'
+
+
+def _comparison(found: Evaluation) -> Iterable[str]:
+    """Give the rows of the table; a sign tells whether more (1) or less (-1) is better."""
+    for name, field, sign, meaning in (
+        ("Log loss", "log_loss", -1, "cost of a wrong or unsure probability"),
+        ("Brier score", "brier", -1, "squared error of the probability"),
+        ("ROC AUC", "roc_auc", 1, "chance that a spender is ranked above a non-spender"),
+        ("PR AUC", "pr_auc", 1, "how many of those picked out do spend"),
+        ("MAE", "mae", -1, "mean error of the expected spend; favours answering 0, as most spend nothing"),
+        ("RMSE", "rmse", -1, "the same, large errors counting more"),
+        ("Normalized Gini", "normalized_gini", 1, "how well players are ordered by their spend"),
+    ):
+        model, constant = getattr(found.model, field), getattr(found.constant, field)
+        better = sign * (model - constant) > 0
+        mark = f'<span class="{"better" if better else "worse"}">{"better" if better else "not better"}</span>'
+        yield (f"<tr><td>{name}</td><td>{meaning}</td><td>{model:.4f}</td><td>{constant:.4f}</td><td>{mark}</td></tr>")
+
+
+def _who(found: Evaluation) -> Iterable[str]:
+    base = found.positives / found.rows
+    yield _figure(
+        "ROC curve",
+        f"Area {found.roc_auc.value:.3f}, 95 % interval {found.roc_auc.low:.3f} to {found.roc_auc.high:.3f}.",
+        [_line(found.roc, "model"), _guide([0, 1], [0, 1], "coin")],
+        x="share of non-spenders picked",
+        y="share of spenders picked",
+    )
+    yield _figure(
+        "Precision and recall",
+        f"Of everybody, {base:.1%} spend; the curve shows how much richer a pick is.",
+        [_line(found.pr, "model"), _guide([0, 1], [base, base], "everybody")],
+        x="share of spenders picked",
+        y="share of the picked who spend",
+    )
+    yield _figure(
+        "Is a probability what it says?",
+        "Tenths of the moments by predicted probability. On the line, 10 % means that one in ten spends.",
+        _calibration(found.calibration),
+        x="predicted probability",
+        y="share that spent",
+    )
+
+
+def _calibration(tenths: tuple[Bin, ...]) -> list[Any]:
+    most = max(max(one.predicted, one.actual) for one in tenths)
+    error = [1.96 * np.sqrt(one.actual * (1 - one.actual) / one.rows) for one in tenths]
+    points = go.Scatter(
+        x=[one.predicted for one in tenths],
+        y=[one.actual for one in tenths],
+        error_y={"array": error, "color": _OTHER, "thickness": 1},
+        mode="markers+lines",
+        marker={"color": _MODEL, "size": 8},
+        name="tenths, with 95 % of chance",
+    )
+    return [points, _guide([0, most], [0, most], "exact")]
+
+
+def _how_much(found: Evaluation, rows: Examples, predictions: Predictions) -> Iterable[str]:
+    tenths = [str(number) for number in range(1, len(found.lift) + 1)]
+    yield _figure(
+        "Predicted and actual spend by tenth",
+        "Tenths of the moments by expected spend, the lowest first.",
+        [
+            go.Bar(x=tenths, y=[one.predicted for one in found.lift], name="predicted", marker_color=_MODEL),
+            go.Bar(x=tenths, y=[one.actual for one in found.lift], name="actual", marker_color=_OTHER),
+        ],
+        x="tenth",
+        y="mean spend, virtual currency",
+    )
+    spent = rows.spend[rows.spend > 0]
+    given = predictions.value[rows.spend > 0] / predictions.probability[rows.spend > 0]
+    edges = {"start": 0, "end": float(np.quantile(spent, 0.99)), "size": max(1.0, float(np.quantile(spent, 0.99)) / 30)}
+    yield _figure(
+        "Amounts of those who spend",
+        f"{found.interval.coverage:.1%} of all spends lie within the bounds (promised: at least "
+        f"{NOMINAL_COVERAGE:.0%}), {found.interval.coverage_of_spenders:.0%} of those above zero.",
+        [
+            go.Histogram(x=spent, xbins=edges, name="actual", marker_color=_OTHER),
+            go.Histogram(x=given, xbins=edges, name="predicted, if there is spend", marker_color=_MODEL, opacity=0.75),
+        ],
+        x="spend, virtual currency",
+        y="moments",
+    )
+
+
+def _facts(found: Evaluation, origin: Mapping[str, Any]) -> Iterable[str]:
+    facts = {
+        "Data version": origin["data_version"],
+        "Trained on": f"{origin['train']:,} examples, {origin['train_positives']:,} of them with spend",
+        "Judged on": f"{found.rows:,} examples of {found.players:,} players, {found.positives:,} of them with spend",
+        "Judged moments": f"{_time(found.first_micros)} to {_time(found.last_micros)}",
+        "Between the two": f"{origin['horizon_hours']} h left out, so that no label lies in both",
+        "Rows judged": found.rows_digest,
+    }
+    for name, value in facts.items():
+        yield f"<tr><td>{name}</td><td>{escape(str(value))}</td></tr>"
+
+
+def _figure(title: str, caption: str, traces: list[Any], *, x: str, y: str) -> str:
+    figure = go.Figure(traces, layout=_LAYOUT)
+    figure.update_xaxes(title=x, rangemode="tozero")
+    figure.update_yaxes(title=y, rangemode="tozero")
+    html = figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})
+    return f"<figure><h3>{title}</h3>{html}<figcaption>{caption}</figcaption></figure>"
+
+
+def _line(curve: Curve, name: str) -> Any:
+    return go.Scatter(x=curve.x, y=curve.y, mode="lines", line={"color": _MODEL, "width": 2.5}, name=name)
+
+
+def _guide(x: list[float], y: list[float], name: str) -> Any:
+    return go.Scatter(x=x, y=y, mode="lines", line={"color": _OTHER, "dash": "dash"}, name=name)
+
+
+def _time(micros: int) -> str:
+    return f"{datetime.fromtimestamp(micros / 1e6, UTC):%Y-%m-%d %H:%M} UTC"
