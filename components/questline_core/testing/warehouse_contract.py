@@ -24,17 +24,16 @@ BATCH_ROWS = 50
 _PARAM = pa.struct(
     [("key", pa.string()), ("value", pa.struct([("string_value", pa.string()), ("int_value", pa.int64())]))]
 )
-SCHEMA = pa.schema(
-    [
-        pa.field("event_id", pa.string(), nullable=False),
-        pa.field("score", pa.int64()),
-        pa.field("weight", pa.float64()),
-        pa.field("won", pa.bool_()),
-        pa.field("day", pa.date32()),
-        pa.field("at", pa.timestamp("us", "UTC")),
-        pa.field("params", pa.list_(_PARAM)),
-    ]
-)
+_FIELDS: list[pa.Field[Any]] = [
+    pa.field("event_id", pa.string(), nullable=False),
+    pa.field("score", pa.int64()),
+    pa.field("weight", pa.float64()),
+    pa.field("won", pa.bool_()),
+    pa.field("day", pa.date32()),
+    pa.field("at", pa.timestamp("us", "UTC")),
+    pa.field("params", pa.list_(_PARAM)),
+]
+SCHEMA = pa.schema(_FIELDS)
 
 
 class WarehouseBench(Protocol):
@@ -60,7 +59,7 @@ def batch(number: int) -> pa.Table:
 
 
 def append_for_ever(address: str) -> None:
-    """Append batch after batch and print each number once it is durable; runs in a process that is going to be killed."""
+    """Append batch after batch and print each number once it is durable; runs in a process that will be killed."""
     warehouse = open_warehouse(address)
     for number in count():
         warehouse.append(TABLE, batch(number), key="event_id")
@@ -148,15 +147,15 @@ class WarehouseContract:
         assert only(warehouse.query("SELECT COUNTIF(score IS NULL AND won IS NULL) AS n FROM game.scores")) == 1
 
     def test_an_unknown_column_is_refused_by_name(self, warehouse: Warehouse) -> None:
-        with pytest.raises(BadInput, match="no column level"):
+        with pytest.raises(BadInput, match=r"no column level"):
             warehouse.append(TABLE, pa.table({"event_id": ["a"], "level": [1]}))
 
     def test_a_column_of_another_type_is_refused_by_name(self, warehouse: Warehouse) -> None:
-        with pytest.raises(BadInput, match="column score .* is int64, but the rows bring string"):
+        with pytest.raises(BadInput, match=r"column score .* is int64, but the rows bring string"):
             warehouse.append(TABLE, pa.table({"event_id": ["a"], "score": ["1"]}))
 
     def test_a_required_column_without_values_is_refused_by_name(self, warehouse: Warehouse) -> None:
-        with pytest.raises(BadInput, match="event_id .* required"):
+        with pytest.raises(BadInput, match=r"event_id .* required"):
             warehouse.append(TABLE, pa.table({"score": [1]}))
 
         assert warehouse.describe(TABLE).rows == 0
@@ -185,11 +184,11 @@ class WarehouseContract:
         assert warehouse.append(TABLE, rows("a", "b"), key="event_id").rows == 1
 
     def test_a_row_without_a_key_is_refused(self, warehouse: Warehouse) -> None:
-        with pytest.raises(BadInput, match="score"):
+        with pytest.raises(BadInput, match=r"score"):
             warehouse.append(TABLE, rows("a", score=[None]), key="score")
 
     def test_a_table_must_be_made_before_rows_are_added(self, warehouse: Warehouse) -> None:
-        with pytest.raises(BadInput, match="no table game.nothing"):
+        with pytest.raises(BadInput, match=r"no table game.nothing"):
             warehouse.append("game.nothing", rows("a"))
 
     def test_making_a_table_again_keeps_its_rows(self, warehouse: Warehouse) -> None:
@@ -197,7 +196,7 @@ class WarehouseContract:
         warehouse.create(TABLE, SCHEMA)
 
         assert warehouse.describe(TABLE).rows == 1
-        with pytest.raises(BadInput, match="other columns"):
+        with pytest.raises(BadInput, match=r"other columns"):
             warehouse.create(TABLE, pa.schema([("event_id", pa.int64())]))
 
     def test_replace_takes_new_rows_and_new_columns_in_one_step(self, warehouse: Warehouse) -> None:
@@ -227,7 +226,8 @@ class WarehouseContract:
         noon = datetime(2020, 1, 1, 12, tzinfo=UTC)
 
         found = warehouse.query(
-            "SELECT @text AS text, @day AS day, @at AS at, @yes AS yes, @half AS half, @big AS big, @none IS NULL AS none,"
+            "SELECT @text AS text, @day AS day, @at AS at, @yes AS yes, @half AS half, @big AS big,"
+            " @none IS NULL AS none,"
             " ARRAY(SELECT score FROM game.scores WHERE event_id IN UNNEST(@ids)) AS scores,"
             " (SELECT COUNT(*) FROM game.scores WHERE event_id IN UNNEST(@nobody)) AS nobody",
             text="b'; DROP", day=date(2020, 1, 1), at=noon, yes=True, half=0.5, big=2**62, none=None,
@@ -240,7 +240,7 @@ class WarehouseContract:
         ]  # fmt: skip
 
     def test_a_parameter_without_a_value_is_named(self, warehouse: Warehouse) -> None:
-        with pytest.raises(BadInput, match="@horizon"):
+        with pytest.raises(BadInput, match=r"@horizon"):
             warehouse.query("SELECT @horizon")
 
     def test_an_unknown_table_is_named_with_similar_ones(self, warehouse: Warehouse) -> None:

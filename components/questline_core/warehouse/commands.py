@@ -52,7 +52,7 @@ def sql(
             found = warehouse.query(text, **dict(map(read_parameter, param or [])))
     finally:
         warehouse.close()
-    _print(found, output, max_rows)
+    _print(found, output, max_rows, tables=text is None)
 
 
 def load(
@@ -112,13 +112,16 @@ def _query_text(query: str | None, file: Path | None) -> str | None:
         raise BadInput(f"cannot read {file}: {error}") from None
 
 
-def _print(found: Any, output: OutputFormat, max_rows: int | None) -> None:
+def _print(found: Any, output: OutputFormat, max_rows: int | None, *, tables: bool) -> None:
     from questline_core.warehouse import show
 
     if output is OutputFormat.table:
         from rich.console import Console
 
-        show.print_table(found, Console(), max_rows=max_rows or 50)
+        if tables:
+            show.print_tables(found, Console())
+        else:
+            show.print_table(found, Console(), max_rows=max_rows or 50)
         return
     write = show.print_json if output is OutputFormat.json else show.print_csv
     write(found if max_rows is None else found.slice(0, max_rows), sys.stdout)

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pyarrow as pa
 
 from questline_core.warehouse.port import Warehouse
 
 
 def list_tables(warehouse: Warehouse) -> pa.Table:
-    """Give one row for each table: its name, rows and columns."""
-    found: dict[str, list[Any]] = {"table": [], "rows": [], "columns": []}
-    for name in warehouse.tables():
-        description = warehouse.describe(name)
-        found["table"].append(name)
-        found["rows"].append(description.rows)
-        found["columns"].append([f"{field.name} {field_type(field.type)}" for field in description.schema])
-    strings = pa.list_(pa.string())
-    return pa.table(found, schema=pa.schema([("table", pa.string()), ("rows", pa.int64()), ("columns", strings)]))
+    """Give one row for each table: its name, its number of rows, and its columns as `name TYPE`."""
+    names = warehouse.tables()
+    found = [warehouse.describe(name) for name in names]
+    columns = [[f"{field.name} {field_type(field.type)}" for field in table.schema] for table in found]
+    return pa.table(
+        {
+            "table": pa.array(names, pa.string()),
+            "rows": pa.array([table.rows for table in found], pa.int64()),
+            "columns": pa.array(columns, pa.list_(pa.string())),
+        }
+    )
 
 
 def field_type(type_: pa.DataType) -> str:
@@ -30,5 +30,14 @@ def field_type(type_: pa.DataType) -> str:
         return "STRUCT<" + ", ".join(f"{field.name} {field_type(field.type)}" for field in fields) + ">"
     if pa.types.is_timestamp(type_):
         return "TIMESTAMP" if type_.tz else "DATETIME"
-    names = {"int64": "INT64", "double": "FLOAT64", "string": "STRING", "bool": "BOOL", "date32[day]": "DATE"}
-    return names.get(str(type_), "BYTES" if str(type_) == "binary" else str(type_).upper())
+    return _NAMES.get(type_) or str(type_).upper()
+
+
+_NAMES = {
+    pa.int64(): "INT64",
+    pa.float64(): "FLOAT64",
+    pa.string(): "STRING",
+    pa.binary(): "BYTES",
+    pa.bool_(): "BOOL",
+    pa.date32(): "DATE",
+}

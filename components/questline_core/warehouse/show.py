@@ -12,12 +12,11 @@ from typing import IO, Any
 
 import pyarrow as pa
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
-_CELL = 60
-_COLUMN = 9
-"""Fewer characters than this for each column, and rows are shown one below the other instead."""
+_NARROW = 12
+"""When text would be cut to fewer characters than this, rows are shown one below the other instead."""
 _BATCH_ROWS = 10_000
 
 
@@ -40,12 +39,30 @@ def print_csv(table: pa.Table, out: IO[str]) -> None:
 def print_table(table: pa.Table, console: Console, *, max_rows: int) -> None:
     """Show the first rows to a person, and say how many there are in all."""
     shown = table.slice(0, max_rows)
-    if shown.num_columns * _COLUMN > console.width:
-        _print_below(shown, console)
+    texts = [[_text(value, null="NULL").replace("\n", "⏎") for value in row.values()] for row in shown.to_pylist()]
+    numbers = [pa.types.is_integer(f.type) or pa.types.is_floating(f.type) for f in table.schema]
+    widths = _widths([table.column_names, *texts], numbers, console.width)
+    if widths:
+        console.print(_beside(table.column_names, texts, numbers, widths))
     else:
-        _print_beside(shown, console)
+        for index, row in enumerate(texts):
+            console.print(_below(table.column_names, row, index, console.width))
     rest = f"; the first {shown.num_rows:,} are shown, --max-rows shows more" if shown.num_rows < table.num_rows else ""
     console.print(f"{table.num_rows:,} {'row' if table.num_rows == 1 else 'rows'}{rest}", style="dim", highlight=False)
+
+
+def print_tables(listing: pa.Table, console: Console) -> None:
+    """Show a person which tables there are."""
+    if not listing.num_rows:
+        console.print(
+            "The warehouse has no tables yet; `questline load DATASET.TABLE FILE` makes one.", highlight=False
+        )
+        return
+    view = Table("table", Column("rows", justify="right"), Column("columns", overflow="fold"), header_style="bold")
+    for row in listing.to_pylist():
+        names = ", ".join(column.partition(" ")[0] for column in row["columns"])
+        view.add_row(Text(row["table"], no_wrap=True), Text(f"{row['rows']:,}", no_wrap=True), Text(names))
+    console.print(view)
 
 
 def plain(value: Any) -> Any:  # noqa: PLR0911 - one for each kind of value
@@ -81,26 +98,46 @@ def _text(value: Any, *, null: str) -> str:
     return simple if isinstance(simple, str) else json.dumps(simple, ensure_ascii=False)
 
 
-def _cell(value: Any) -> Text:
-    text = _text(value, null="NULL").replace("\n", "⏎")
-    return Text(text if len(text) <= _CELL else text[: _CELL - 1] + "…", style="dim" if value is None else "")
+def _widths(lines: list[list[str]], numbers: list[bool], console_width: int) -> list[int] | None:
+    """Share the width among the columns; None when text would get less than `_NARROW` characters.
+
+    A number is never cut: it would look like another number.
+    """
+    natural = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    room = console_width - 3 * len(natural) - 1
+    fixed = sum(width for width, number in zip(natural, numbers, strict=True) if number)
+    text = sorted(width for width, number in zip(natural, numbers, strict=True) if not number)
+    room -= fixed
+    cap = room
+    for index, width in enumerate(text):
+        cap = room // (len(text) - index)
+        if width > cap:
+            break
+        room -= width
+    if room < 0 or (text and text[-1] > cap and cap < _NARROW):
+        return None
+    return [width if number else min(width, max(cap, _NARROW)) for width, number in zip(natural, numbers, strict=True)]
 
 
-def _print_beside(table: pa.Table, console: Console) -> None:
+def _cut(text: str, width: int) -> Text:
+    style = "dim" if text == "NULL" else ""
+    return Text(text if len(text) <= width else text[: width - 1] + "…", style=style)
+
+
+def _beside(names: list[str], texts: list[list[str]], numbers: list[bool], widths: list[int]) -> Table:
     view = Table(header_style="bold")
-    for field in table.schema:
-        number = pa.types.is_integer(field.type) or pa.types.is_floating(field.type)
-        view.add_column(Text(field.name), justify="right" if number else "left", overflow="ellipsis", no_wrap=True)
-    for row in table.to_pylist():
-        view.add_row(*(_cell(value) for value in row.values()))
-    console.print(view)
+    for name, number, width in zip(names, numbers, widths, strict=True):
+        view.add_column(_cut(name, width), justify="right" if number else "left", no_wrap=True)
+    for row in texts:
+        view.add_row(*(_cut(text, width) for text, width in zip(row, widths, strict=True)))
+    return view
 
 
-def _print_below(table: pa.Table, console: Console) -> None:
-    for index, row in enumerate(table.to_pylist()):
-        view = Table(title=f"row {index + 1}", title_justify="left", show_header=False)
-        view.add_column(style="bold", no_wrap=True)
-        view.add_column(overflow="ellipsis", no_wrap=True)
-        for name, value in row.items():
-            view.add_row(name, _cell(value))
-        console.print(view)
+def _below(names: list[str], row: list[str], index: int, console_width: int) -> Table:
+    width = max(console_width - max(map(len, names)) - 7, _NARROW)
+    view = Table(title=f"row {index + 1}", title_justify="left", show_header=False)
+    view.add_column(style="bold", no_wrap=True)
+    view.add_column(no_wrap=True)
+    for name, text in zip(names, row, strict=True):
+        view.add_row(Text(name), _cut(text, width))
+    return view

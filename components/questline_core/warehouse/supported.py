@@ -1,7 +1,7 @@
-"""What of GoogleSQL the embedded warehouse answers; everything else is refused instead of answered wrongly.
+"""What of GoogleSQL the embedded warehouse answers; all else is refused instead of answered wrongly.
 
-Names are sqlglot's classes. Each one here is either the same in DuckDB or has a rule in rules/, and the tests compare it
-with GoogleSQL's reference engine.
+Names are sqlglot's classes. Each one here is either the same in DuckDB or has a rule in rules/, and the tests compare
+it with GoogleSQL's reference engine.
 """
 
 from __future__ import annotations

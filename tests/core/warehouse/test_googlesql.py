@@ -147,7 +147,7 @@ def test_a_table_is_found_by_project_dataset_and_name(warehouse: EmbeddedWarehou
     warehouse.replace("game.t", pa.table({"x": [1]}))
 
     for name in ("game.t", "p.game.t", "`game.t`", "`my-project.game.t`", "`game`.`t`", "my-project.game.t"):
-        assert warehouse.query(f"SELECT t.x FROM {name}").to_pylist() == [{"x": 1}]
+        assert warehouse.query(f"SELECT t.x FROM {name}").to_pylist() == [{"x": 1}]  # noqa: S608 - names of the test
 
 
 def test_a_with_clause_hides_no_table_of_a_dataset(warehouse: EmbeddedWarehouse) -> None:

@@ -33,7 +33,7 @@ def test_a_sql_file_is_within_what_the_embedded_warehouse_has(path: Path) -> Non
 
 
 def test_the_judge_refuses_a_column_that_the_event_contract_lacks(judge: Judge) -> None:
-    with pytest.raises(Exception, match="event_nam"):
+    with pytest.raises(Exception, match=r"event_nam"):
         judge.analyze("SELECT event_nam FROM telemetry.events")
 
 
@@ -44,5 +44,5 @@ def test_a_sql_file_is_read_by_area_and_name() -> None:
 
 
 def test_a_sql_file_that_is_not_there_is_named() -> None:
-    with pytest.raises(BadInput, match="questline_core/spend/sql/nothing.sql"):
+    with pytest.raises(BadInput, match=r"questline_core/spend/sql/nothing.sql"):
         sql("spend/nothing.sql")
