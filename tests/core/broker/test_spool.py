@@ -10,17 +10,15 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import pytest
-from structlog.testing import capture_logs
 
 from questline_core.broker.attributes import MESSAGE_ID
-from questline_core.broker.port import EVENT, MAX_ATTEMPTS, REJECT, Message, open_broker
-from questline_core.broker.spool import Spool, open_spool, writer
-from questline_core.errors import BadInput, BrokerFull
+from questline_core.broker.port import EVENT, MAX_ATTEMPTS, REJECT, Message
+from questline_core.broker.spool import Spool, writer
+from questline_core.errors import BrokerFull
 from questline_core.testing.broker_contract import drain, message, names
 
 LEASE_S = 30.0
@@ -30,7 +28,6 @@ class Bench(Protocol):
     folder: Path
 
     def open(self, **options: object) -> Spool: ...
-    def pass_time(self, seconds: float) -> None: ...
 
 
 def rows(database: Path, sql: str) -> list[tuple[object, ...]]:
@@ -43,16 +40,6 @@ def rows(database: Path, sql: str) -> list[tuple[object, ...]]:
 
 def payloads(count: int, size: int) -> list[Message]:
     return [Message(data=os.urandom(size), attributes={"kind": EVENT, "id": f"p{i}"}) for i in range(count)]
-
-
-async def fill(spool: Spool, batch: Sequence[Message], *, at_most: int) -> int:
-    """Publish the batch again and again until it is refused; gives how often it was taken."""
-    for taken in range(at_most):
-        try:
-            await spool.publish(batch)
-        except BrokerFull:
-            return taken
-    raise AssertionError(f"never full after {at_most} batches")
 
 
 # Durability
@@ -270,161 +257,3 @@ async def test_delivery_goes_on_when_ids_were_forgotten(bench: Bench, monkeypatc
     for i in range(5):
         await spool.publish([message(f"m{i}")])
         assert drain(spool) == [f"m{i}"]
-
-
-# Space
-
-
-async def test_the_file_shrinks_after_consumption(bench: Bench) -> None:
-    spool, database = bench.open(process="gateway-0"), bench.folder / "gateway-0.db"
-    for _ in range(50):
-        await spool.publish(payloads(100, 10_000))
-    full = database.stat().st_size
-    while deliveries := spool.pull(max_messages=1_000, lease_s=LEASE_S):
-        spool.ack([d.ack_id for d in deliveries])
-
-    assert full > 45 << 20
-    assert database.stat().st_size < 18 << 20
-    assert database.with_name("gateway-0.db-wal").stat().st_size < 6 << 20
-
-
-async def test_a_spool_at_its_limit_refuses_whole_batches_until_something_is_consumed(bench: Bench) -> None:
-    spool, batch = bench.open(process="gateway-0", max_bytes=4 << 20), payloads(100, 4_000)
-    taken = await fill(spool, batch, at_most=20)
-
-    with pytest.raises(BrokerFull) as refusal:
-        await spool.publish(batch)
-
-    assert refusal.value.retry_after_s > 0
-    assert "gateway-0.db takes no more events now" in str(refusal.value)
-    assert spool.depth() == taken * 100
-    assert len(drain_all(spool)) == taken * 100
-    await spool.publish(batch)
-    assert spool.depth() == 100
-
-
-def drain_all(spool: Spool) -> list[bytes]:
-    found: list[bytes] = []
-    while deliveries := spool.pull(max_messages=1_000, lease_s=LEASE_S):
-        spool.ack([d.ack_id for d in deliveries])
-        found += [d.message.data for d in deliveries]
-    return found
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    mounted = mount and subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=False, capture_output=True
-    )
-    if not mounted or mounted.returncode:
-        pytest.skip("a small disk can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-async def test_a_full_disk_refuses_and_goes_on_after_consumption(small_disk: Path) -> None:
-    spool, batch = open_spool(str(small_disk / "spool"), process="gateway-0"), payloads(100, 4_000)
-    taken = await fill(spool, batch, at_most=100)
-
-    assert taken > 10
-    assert len(drain_all(spool)) == taken * 100
-    await spool.publish(batch)
-    assert spool.depth() == 100
-    spool.close()
-
-
-async def test_a_disk_that_another_program_filled_refuses_until_there_is_space(
-    small_disk: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(writer, "FREE_BYTES", 0)  # so that SQLite itself meets the full disk
-    spool, batch = open_spool(str(small_disk / "spool"), process="gateway-0"), payloads(100, 4_000)
-    await spool.publish(batch)
-    with (small_disk / "other").open("wb") as other, pytest.raises(OSError, match="No space"):
-        other.write(bytes(30 << 20))
-
-    await fill(spool, batch, at_most=30)
-    before = spool.depth()
-    with pytest.raises(BrokerFull):
-        await spool.publish(batch)
-    assert spool.depth() == before
-
-    (small_disk / "other").unlink()
-    await spool.publish(batch)
-    assert len(drain_all(spool)) == before + 100
-    spool.close()
-
-
-# Files that cannot be used
-
-
-def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-
-    with pytest.raises(BadInput, match=r"the spool's folder .* cannot be written .*; make it writable"):
-        open_broker(f"spool:{tmp_path / 'file' / 'spool'}")
-
-
-def test_a_read_only_folder_is_a_sentence(small_disk: Path) -> None:
-    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
-
-    with pytest.raises(BadInput, match="Read-only file system"):
-        open_spool(str(small_disk), process="gateway-0")
-
-
-@pytest.mark.parametrize("content", [b"not a database", b"SQLite format 3\x00" + bytes(100)])
-async def test_a_foreign_file_is_told_and_the_others_are_served(bench: Bench, content: bytes) -> None:
-    await bench.open(process="gateway-0").publish([message("a")])
-    (bench.folder / "foreign.db").write_bytes(content * 100)
-    consumer = bench.open()
-
-    with capture_logs() as logs:
-        assert drain(consumer) == ["a"]
-        assert consumer.depth() == 0
-
-    (told,) = logs
-    assert told["event"] == "spool database left out"
-    assert "foreign.db cannot be used as a spool database" in told["reason"]
-
-
-async def test_a_database_of_another_program_is_left_alone(bench: Bench) -> None:
-    await bench.open(process="gateway-0").publish([message("a")])
-    foreign = sqlite3.connect(bench.folder / "foreign.db")
-    foreign.execute("CREATE TABLE theirs (x)")
-    foreign.close()
-
-    with capture_logs() as logs:
-        assert drain(bench.open()) == ["a"]
-
-    assert "its tables have version 0" in logs[0]["reason"]
-
-
-async def test_a_database_damaged_while_in_use_is_told_and_the_others_are_served(bench: Bench) -> None:
-    broken = bench.open(process="broken")
-    await broken.publish(payloads(100, 4_000))
-    await bench.open(process="sound").publish([message("a")])
-    broken.close()
-    damaged = bytearray((bench.folder / "broken.db").read_bytes())
-    damaged[4096 * 2 :] = os.urandom(len(damaged) - 4096 * 2)
-    (bench.folder / "broken.db").write_bytes(damaged)
-
-    with capture_logs() as logs:
-        found = [d.message.data for d in bench.open().pull(max_messages=1_000, lease_s=LEASE_S)]
-
-    assert found == [b"a"]
-    assert "malformed" in logs[0]["reason"]
-
-
-def test_a_publisher_whose_own_database_is_foreign_says_so(bench: Bench) -> None:
-    bench.folder.mkdir()
-    (bench.folder / "gateway-0.db").write_bytes(b"not a database" * 1_000)
-
-    with pytest.raises(BadInput, match=r"gateway-0.db cannot be used as a spool database .*; move it away"):
-        bench.open(process="gateway-0")
-
-
-def test_a_process_name_that_is_no_file_name_is_refused(bench: Bench) -> None:
-    with pytest.raises(BadInput, match="letters, digits, dots and dashes"):
-        bench.open(process="../elsewhere")

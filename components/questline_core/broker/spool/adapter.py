@@ -6,7 +6,7 @@ import re
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import structlog
 
 from questline_core.broker.port import Delivery, Message
 from questline_core.broker.spool.database import unusable
-from questline_core.broker.spool.reader import Held, Reader, parse_ack_ids
+from questline_core.broker.spool.reader import Held, Positions, Reader, parse_ack_ids
 from questline_core.broker.spool.writer import Writer
 from questline_core.errors import BadInput
 
@@ -147,7 +147,7 @@ class Spool:
             self._readers.pop(reader.path).close()
             self._tell(reader.path, unusable(reader.path, error))
 
-    def _held(self, ack_ids: Sequence[str]) -> list[tuple[Reader, Mapping[Held, Collection[int]]]]:
+    def _held(self, ack_ids: Sequence[str]) -> list[tuple[Reader, Mapping[Held, Positions]]]:
         processes = parse_ack_ids(ack_ids)
         return [(reader, processes[reader.path.stem]) for reader in self._all() if reader.path.stem in processes]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from google.protobuf.message import DecodeError
 
@@ -17,8 +18,14 @@ from questline_core.pb.broker_pb2 import StoredGroup
 KEPT_FREE_BYTES = 8 << 20
 """Free pages up to this size stay in the file for the next events; what is more is given back to the disk."""
 
-Held = tuple[int, int]
+VACUUM_BYTES = 16 << 20
+"""Given back at once: publishing waits meanwhile."""
+
+Held: TypeAlias = tuple[int, int]
 """Group, attempt: what was handed out together."""
+
+Positions: TypeAlias = set[int]
+"""Of messages in their group."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,35 +52,40 @@ class Reader:
 
     def take(self, limit: int, *, now: float, until: float) -> list[Delivery]:
         """Take up to `limit` messages that nobody holds at `now`, and hold them `until` then."""
-        deliveries: list[Delivery] = []
         if not self._free_slices(1, now):
-            return deliveries  # without the lock, which publishing waits for
+            return []
+        # Publishing waits for this lock, so messages are read after it.
         with database.transaction(self._connection):
-            for free in self._free_slices(limit, now):
-                stored = self._read(free, now)
-                if stored is not None:
-                    held = free.positions[: limit - len(deliveries)]
-                    self._hold(free, held, until)
-                    deliveries += self._deliveries(free, held, stored)
-                if len(deliveries) == limit:
-                    break
-        return deliveries
+            held = self._hold_free(limit, now=now, until=until)
+        return [delivery for piece in held for delivery in self._deliveries(piece, now)]
 
-    def ack(self, held: Mapping[Held, Collection[int]]) -> None:
+    def ack(self, held: Mapping[Held, Positions]) -> None:
         """Remove messages that are held by these deliveries."""
+        whole: list[_Slice] = []
+        partly: dict[Held, Positions] = {}
+        for delivered, acked in held.items():
+            for piece in self._held_slices(*delivered):
+                if acked.issuperset(piece.positions):
+                    whole.append(piece)
+                else:
+                    partly[delivered] = acked
         with database.transaction(self._connection):
-            for piece, acked in self._matching(held):
-                self._shrink(piece, acked)
+            self._connection.executemany(
+                "DELETE FROM slices WHERE (group_id, part, attempt, positions) = (?, ?, ?, ?) AND held_until > 0",
+                [(piece.group, piece.part, piece.attempt, positions.to_text(piece.positions)) for piece in whole],
+            )
+            for piece, some in self._matching(partly):
+                self._shrink(piece, some)
             self._drop_empty_groups({group for group, _ in held})
         self._give_space_back()
 
-    def nack(self, held: Mapping[Held, Collection[int]], *, now: float) -> None:
+    def nack(self, held: Mapping[Held, Positions], *, now: float) -> None:
         """Make messages that are held by these deliveries free, or dead letters after their last attempt."""
         with database.transaction(self._connection):
             for piece, nacked in self._matching(held):
                 self._shrink(piece, nacked)
                 if piece.attempt >= MAX_ATTEMPTS:
-                    self._bury(piece.group, piece.attempt, nacked, "it was given back every time", now)
+                    self._bury(piece, nacked, "it was given back every time", now)
                 else:
                     self._add_slice(piece.group, piece.attempt, 0, nacked)
             self._drop_empty_groups({group for group, _ in held})
@@ -105,46 +117,64 @@ class Reader:
         rows = self._connection.execute(f"SELECT group_id, part, attempt, positions FROM slices {which}", values)  # noqa: S608 - `which` is ours
         return [_Slice(group=g, part=p, attempt=a, positions=positions.from_text(text)) for g, p, a, text in rows]
 
-    def _read(self, free: _Slice, now: float) -> StoredGroup | None:
-        """Read the slice's group; None when the slice has to be given up."""
-        (body,) = self._connection.execute("SELECT body FROM groups WHERE id = ?", (free.group,)).fetchone()
+    def _held_slices(self, group: int, attempt: int) -> list[_Slice]:
+        return self._slices("WHERE (group_id, attempt) = (?, ?) AND held_until > 0", group, attempt)
+
+    def _hold_free(self, limit: int, *, now: float, until: float) -> list[_Slice]:
+        whole: list[_Slice] = []
+        parts: list[_Slice] = []
+        for free in self._free_slices(limit, now):
+            if free.attempt >= MAX_ATTEMPTS:
+                self._bury(free, free.positions, "no consumer answered for it in time", now)
+                self._shrink(free, free.positions)
+                self._drop_empty_groups({free.group})
+                continue
+            held = replace(free, attempt=free.attempt + 1, positions=free.positions[:limit])
+            limit -= len(held.positions)
+            if len(held.positions) == len(free.positions):
+                whole.append(held)
+            else:
+                parts.append(held)
+                self._shrink(free, held.positions)
+                self._add_slice(held.group, held.attempt, until, held.positions)
+            if not limit:
+                break
+        self._connection.executemany(
+            "UPDATE slices SET attempt = ?, held_until = ? WHERE (group_id, part) = (?, ?)",
+            [(piece.attempt, until, piece.group, piece.part) for piece in whole],
+        )
+        return whole + parts
+
+    def _deliveries(self, held: _Slice, now: float) -> Iterator[Delivery]:
         try:
-            stored = StoredGroup.FromString(body)
+            messages = StoredGroup.FromString(self._body(held.group)).messages
         except DecodeError:
-            self._keep_dead(free.attempt, "its commit group cannot be read", now, [(body, {})])
-            self._forget(free)
-            return None
-        if free.attempt >= MAX_ATTEMPTS:
-            self._bury(free.group, free.attempt, free.positions, "no consumer answered for it in time", now)
-            self._forget(free)
-            return None
-        return stored
-
-    def _forget(self, piece: _Slice) -> None:
-        self._shrink(piece, piece.positions)
-        self._drop_empty_groups({piece.group})
-
-    def _hold(self, free: _Slice, held: Sequence[int], until: float) -> None:
-        self._shrink(free, held)
-        self._add_slice(free.group, free.attempt + 1, until, held)
-
-    def _deliveries(self, free: _Slice, held: Sequence[int], stored: StoredGroup) -> Iterator[Delivery]:
-        attempt = free.attempt + 1
-        ack_prefix, id_prefix = f"{self.path.stem}/{free.group}/{attempt}/", f"{self._identity}-{free.group}-"
-        for position in held:
-            message = stored.messages[position]
+            self._give_up_group(held, now)
+            return
+        ack_prefix, id_prefix = f"{self.path.stem}/{held.group}/{held.attempt}/", f"{self._identity}-{held.group}-"
+        for position in held.positions:
+            message = messages[position]
             yield Delivery(
                 message=Message(
                     data=message.data, attributes={**message.attributes, MESSAGE_ID: f"{id_prefix}{position}"}
                 ),
                 ack_id=f"{ack_prefix}{position}",
-                attempt=attempt,
+                attempt=held.attempt,
             )
 
-    def _matching(self, held: Mapping[Held, Collection[int]]) -> Iterator[tuple[_Slice, Sequence[int]]]:
+    def _body(self, group: int) -> bytes:
+        return bytes(self._connection.execute("SELECT body FROM groups WHERE id = ?", (group,)).fetchone()[0])
+
+    def _give_up_group(self, piece: _Slice, now: float) -> None:
+        with database.transaction(self._connection):
+            self._keep_dead(piece.attempt, "its commit group cannot be read", now, [(self._body(piece.group), {})])
+            self._connection.execute("DELETE FROM slices WHERE group_id = ?", (piece.group,))
+            self._drop_empty_groups({piece.group})
+
+    def _matching(self, held: Mapping[Held, Positions]) -> Iterator[tuple[_Slice, Sequence[int]]]:
         """Find the held slices of these deliveries; a message that was handed out anew is in none of them."""
-        for (group, attempt), asked in held.items():
-            for piece in self._slices("WHERE group_id = ? AND attempt = ? AND held_until > 0", group, attempt):
+        for delivered, asked in held.items():
+            for piece in self._held_slices(*delivered):
                 if found := [position for position in piece.positions if position in asked]:
                     yield piece, found
 
@@ -165,16 +195,15 @@ class Reader:
         )
 
     def _drop_empty_groups(self, groups: Collection[int]) -> None:
-        for group in groups:
-            self._connection.execute(
-                "DELETE FROM groups WHERE id = ? AND NOT EXISTS (SELECT 1 FROM slices WHERE group_id = ?)",
-                (group, group),
-            )
+        self._connection.executemany(
+            "DELETE FROM groups WHERE id = ? AND NOT EXISTS (SELECT 1 FROM slices WHERE group_id = ?)",
+            [(group, group) for group in groups],
+        )
 
-    def _bury(self, group: int, attempts: int, members: Sequence[int], reason: str, now: float) -> None:
-        (body,) = self._connection.execute("SELECT body FROM groups WHERE id = ?", (group,)).fetchone()
-        messages = StoredGroup.FromString(body).messages
-        self._keep_dead(attempts, reason, now, [(messages[p].data, dict(messages[p].attributes)) for p in members])
+    def _bury(self, piece: _Slice, members: Sequence[int], reason: str, now: float) -> None:
+        messages = StoredGroup.FromString(self._body(piece.group)).messages
+        dead = [(messages[position].data, dict(messages[position].attributes)) for position in members]
+        self._keep_dead(piece.attempt, reason, now, dead)
 
     def _keep_dead(self, attempts: int, reason: str, now: float, dead: Sequence[tuple[bytes, dict[str, str]]]) -> None:
         self._connection.executemany(
@@ -186,19 +215,19 @@ class Reader:
         surplus = database.free_bytes(self._connection) - KEPT_FREE_BYTES
         if surplus < KEPT_FREE_BYTES:
             return
-        pages = surplus // database.page_bytes(self._connection)
+        pages = min(surplus, VACUUM_BYTES) // database.page_bytes(self._connection)
         # `execute` would end this pragma after its first page.
         self._connection.executescript(f"PRAGMA incremental_vacuum({pages}); PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def parse_ack_ids(ack_ids: Sequence[str]) -> Mapping[str, Mapping[Held, Collection[int]]]:
+def parse_ack_ids(ack_ids: Sequence[str]) -> Mapping[str, Mapping[Held, Positions]]:
     """Sort ack ids by process and by what was handed out together; what is no ack id of a spool is left out."""
-    positions_of: dict[str, set[int]] = {}
+    positions_of: dict[str, Positions] = {}
     for ack_id in ack_ids:
         prefix, _, position = ack_id.rpartition("/")
         if position.isdecimal():
             positions_of.setdefault(prefix, set()).add(int(position))
-    processes: dict[str, dict[Held, Collection[int]]] = {}
+    processes: dict[str, dict[Held, Positions]] = {}
     for prefix, members in positions_of.items():
         process, *held = prefix.split("/")
         if [part.isdecimal() for part in held] == [True, True]:

@@ -1,0 +1,99 @@
+"""Files and folders that the spool cannot use are told, and hurt nothing else."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from structlog.testing import capture_logs
+
+from questline_core.broker.port import EVENT, Message, open_broker
+from questline_core.broker.spool import Spool, open_spool
+from questline_core.errors import BadInput
+from questline_core.testing.broker_contract import drain, message
+
+LEASE_S = 30.0
+
+
+class Bench(Protocol):
+    folder: Path
+
+    def open(self, **options: object) -> Spool: ...
+
+
+def payloads(count: int, size: int) -> list[Message]:
+    return [Message(data=os.urandom(size), attributes={"kind": EVENT, "id": f"p{i}"}) for i in range(count)]
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(BadInput, match=r"the spool's folder .* cannot be written .*; make it writable"):
+        open_broker(f"spool:{tmp_path / 'file' / 'spool'}")
+
+
+def test_a_read_only_folder_is_a_sentence(small_disk: Path) -> None:
+    subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
+
+    with pytest.raises(BadInput, match="Read-only file system"):
+        open_spool(str(small_disk), process="gateway-0")
+
+
+@pytest.mark.parametrize("content", [b"not a database", b"SQLite format 3\x00" + bytes(100)])
+async def test_a_foreign_file_is_told_and_the_others_are_served(bench: Bench, content: bytes) -> None:
+    await bench.open(process="gateway-0").publish([message("a")])
+    (bench.folder / "foreign.db").write_bytes(content * 100)
+    consumer = bench.open()
+
+    with capture_logs() as logs:
+        assert drain(consumer) == ["a"]
+        assert consumer.depth() == 0
+
+    (told,) = logs
+    assert told["event"] == "spool database left out"
+    assert "foreign.db cannot be used as a spool database" in told["reason"]
+
+
+async def test_a_database_of_another_program_is_left_alone(bench: Bench) -> None:
+    await bench.open(process="gateway-0").publish([message("a")])
+    foreign = sqlite3.connect(bench.folder / "foreign.db")
+    foreign.execute("CREATE TABLE theirs (x)")
+    foreign.close()
+
+    with capture_logs() as logs:
+        assert drain(bench.open()) == ["a"]
+
+    assert "its tables have version 0" in logs[0]["reason"]
+
+
+async def test_a_database_damaged_while_in_use_is_told_and_the_others_are_served(bench: Bench) -> None:
+    broken = bench.open(process="broken")
+    await broken.publish(payloads(100, 4_000))
+    await bench.open(process="sound").publish([message("a")])
+    broken.close()
+    damaged = bytearray((bench.folder / "broken.db").read_bytes())
+    damaged[4096 * 2 :] = os.urandom(len(damaged) - 4096 * 2)
+    (bench.folder / "broken.db").write_bytes(damaged)
+
+    with capture_logs() as logs:
+        found = [d.message.data for d in bench.open().pull(max_messages=1_000, lease_s=LEASE_S)]
+
+    assert found == [b"a"]
+    assert "malformed" in logs[0]["reason"]
+
+
+def test_a_publisher_whose_own_database_is_foreign_says_so(bench: Bench) -> None:
+    bench.folder.mkdir()
+    (bench.folder / "gateway-0.db").write_bytes(b"not a database" * 1_000)
+
+    with pytest.raises(BadInput, match=r"gateway-0.db cannot be used as a spool database .*; move it away"):
+        bench.open(process="gateway-0")
+
+
+def test_a_process_name_that_is_no_file_name_is_refused(bench: Bench) -> None:
+    with pytest.raises(BadInput, match="letters, digits, dots and dashes"):
+        bench.open(process="../elsewhere")
