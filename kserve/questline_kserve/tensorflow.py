@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import Any
 
@@ -22,8 +22,9 @@ def tensorflow() -> Any:
     with _environment(TF_CPP_MIN_LOG_LEVEL="3", TF_USE_LEGACY_KERAS="1"):
         import tensorflow as tf  # noqa: PLC0415 - as late as possible, see above
 
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
+    with suppress(RuntimeError):  # raised where a test has used TensorFlow before: its pools stay as they are
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
     gc.collect()
     gc.freeze()
     return tf

@@ -158,11 +158,11 @@ def _datatypes(specs: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _as_told(told: store.ModelVersion, side: str, found: Mapping[str, str]) -> dict[str, str]:
-    """Bring a side of the SavedModel's signature into the order of model.json, which must name the same."""
-    names = list(told.metadata["signature"][side])
-    if set(names) != set(found):
-        raise Refused(f"{told.uri}/model.json names the {side} {sorted(names)}, but the SavedModel has {sorted(found)}")
-    return {name: found[name] for name in names}
+    """Bring a side of the SavedModel's signature into the order of model.json, which must say the same."""
+    expected = dict(told.metadata["signature"][side])
+    if expected != found:
+        raise Refused(f"{told.uri}/model.json describes the {side} {expected}, but the SavedModel has {dict(found)}")
+    return expected
 
 
 def _check_golden(version: Version, path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from questline_core.errors import QuestlineError
 from questline_kserve.tensorflow import tensorflow
+from questline_kserve.testing.versions import INPUTS
 from questline_kserve.version import Version, column, load_version
 
 
@@ -86,7 +87,16 @@ def test_a_version_whose_golden_answers_are_not_met_is_refused(
     [
         ([], "does not load"),
         ({"name": "spend", "version": "v1"}, "does not load"),
-        ({"name": "spend", "version": "v1", "signature": {"inputs": ["events"], "outputs": []}}, "names the inputs"),
+        ({"name": "spend", "version": "v1", "signature": {"inputs": ["events"]}}, "does not load"),
+        ({"name": "spend", "version": "v1", "signature": {"inputs": {"events": "FP32"}}}, "describes the inputs"),
+        (
+            {"name": "spend", "version": "v1", "signature": {"inputs": INPUTS, "outputs": {"value": "FP32"}}},
+            "describes the outputs",
+        ),
+        (
+            {"name": "spend", "version": "v1", "signature": {"inputs": {**INPUTS, "events": "BYTES"}}},
+            "describes the inputs",
+        ),
     ],
 )
 def test_a_version_whose_description_does_not_fit_is_refused(
@@ -98,13 +108,14 @@ def test_a_version_whose_description_does_not_fit_is_refused(
         load_version(str(folder))
 
 
-def _version(folder: Path, spec: Any, answer: Callable[[Any], Any], golden: Any) -> Version:
+def _version(folder: Path, spec: Any, answer: Callable[[Any], Any], golden: Any, *, output: str = "FP32") -> Version:
     """Write and load a version whose model has the one input x and the one output y."""
     tf = tensorflow()
     module = tf.Module()
     module.answer = tf.function(lambda x: {"y": answer(x)}, input_signature=[spec])
     tf.saved_model.save(module, str(folder / "saved_model"), signatures={"serving_default": module.answer})
-    told = {"name": "m", "version": "v1", "signature": {"inputs": ["x"], "outputs": ["y"]}}
+    kind = "BYTES" if spec.dtype == tf.string else "FP32"
+    told = {"name": "m", "version": "v1", "signature": {"inputs": {"x": kind}, "outputs": {"y": output}}}
     (folder / "model.json").write_text(json.dumps(told))
     (folder / "golden.json").write_text(json.dumps([{"inputs": {"x": golden[0]}, "outputs": {"y": golden[1]}}]))
     return load_version(str(folder))
@@ -131,4 +142,4 @@ def test_a_signature_that_no_protocol_can_ask_is_refused(tmp_path: Path) -> None
     with pytest.raises(QuestlineError, match="every input and output must be float32 or string"):
         _version(tmp_path / "2", tf.TensorSpec([None], tf.int64, "x"), lambda x: tf.cast(x, tf.float32), (1, 1.0))
     with pytest.raises(QuestlineError, match=r"output 'y' of .* is text"):
-        _version(tmp_path / "3", tf.TensorSpec([None], tf.string, "x"), lambda x: x, ("a", 1.0))
+        _version(tmp_path / "3", tf.TensorSpec([None], tf.string, "x"), lambda x: x, ("a", 1.0), output="BYTES")

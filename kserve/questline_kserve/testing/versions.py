@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-INPUTS = ("events", "sessions", "event_name", "country")
-OUTPUTS = ("value", "lower_bound", "upper_bound", "probability")
+INPUTS = {"events": "FP32", "sessions": "FP32", "event_name": "BYTES", "country": "BYTES"}
+OUTPUTS = dict.fromkeys(("value", "lower_bound", "upper_bound", "probability"), "FP32")
 
 
 def write_version(folder: Path, *, scale: float) -> Path:
@@ -41,9 +41,9 @@ def _save(folder: Path, scale: float) -> None:
         same = tf.fill(tf.shape(value), scale)
         return {"value": value, "lower_bound": same, "upper_bound": 2 * same, "probability": 0 * same + 0.25}
 
-    kinds = (tf.float32, tf.float32, tf.string, tf.string)
+    kinds = {"FP32": tf.float32, "BYTES": tf.string}
     module = tf.Module()
     module.answer = tf.function(
-        answer, input_signature=[tf.TensorSpec([None], kind, name) for name, kind in zip(INPUTS, kinds, strict=True)]
+        answer, input_signature=[tf.TensorSpec([None], kinds[datatype], name) for name, datatype in INPUTS.items()]
     )
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.answer})
