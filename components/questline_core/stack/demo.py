@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from questline_core.errors import NotReady
 from questline_core.settings import Home
 from questline_core.stack.children import ask, finish, free_ports, running, terminated_like_interrupted
+from questline_core.stack.report import page
 from questline_core.stack.supervisor import SERVICES, Supervisor
 from questline_core.warehouse.port import EVENTS, REJECTS, Warehouse, open_warehouse
 
@@ -119,7 +120,7 @@ class Demo:
         """Go once round the loop."""
         steps: list[tuple[str, Callable[[], str]]] = [
             ("Start serving, gateway and stream", self.start),
-            *((f"Import {Path(wish.partition('=')[0]).name}", self.importing(wish)) for wish in self.wishes.events),
+            *((f"Import {_short(wish)}", self.importing(wish)) for wish in self.wishes.events),
             (f"Simulate {self.wishes.players:,} players over {self.wishes.days} days (generated)", self.simulate),
             ("Wait for the rows", self.wait_for_rows),
             ("Train, judge and roll out a spend model", self.train),
@@ -156,7 +157,7 @@ class Demo:
 
         def step() -> str:
             report = self.ask("events", "import", path, *options, "--address", self.address, "--json")
-            self.found.note(Path(path).parent.name + "/" + Path(path).name, report)
+            self.found.note(_short(wish), report)
             return _tell(report)
 
         return step
@@ -246,8 +247,6 @@ class Demo:
 
     def report(self) -> str:
         """Write `report.html` and `summary.json`."""
-        from questline_core.stack.report import page  # noqa: PLC0415 - it draws with plotly
-
         self.wishes.out.mkdir(parents=True, exist_ok=True)
         (self.wishes.out / "summary.json").write_text(json.dumps(self.found.summary(), indent=2), encoding="utf-8")
         (self.wishes.out / "report.html").write_text(page(self.found), encoding="utf-8")
@@ -292,6 +291,11 @@ def _count(warehouse: Warehouse, table: str) -> int:
 
 def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _short(wish: str) -> str:
+    """Name a file to import by its last folder and its name."""
+    return "/".join(Path(wish.partition("=")[0]).parts[-2:])
 
 
 def _tell(report: dict[str, Any]) -> str:
