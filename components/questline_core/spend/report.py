@@ -89,22 +89,20 @@ def _who(found: Evaluation) -> Iterable[str]:
         "ROC curve",
         f"Area {found.roc_auc.value:.3f}, 95 % interval {found.roc_auc.low:.3f} to {found.roc_auc.high:.3f}.",
         [_line(found.roc, "model"), _guide([0, 1], [0, 1], "coin")],
-        x="share of non-spenders picked",
-        y="share of spenders picked",
+        axes=("share of non-spenders picked", "share of spenders picked"),
     )
     yield _figure(
         "Precision and recall",
         f"Of everybody, {base:.1%} spend; the curve shows how much richer a pick is.",
         [_line(found.pr, "model"), _guide([0, 1], [base, base], "everybody")],
-        x="share of spenders picked",
-        y="share of the picked who spend",
+        axes=("share of spenders picked", "share of the picked who spend"),
     )
     yield _figure(
         "Is a probability what it says?",
         "Tenths of the moments by predicted probability. On the line, 10 % means that one in ten spends.",
         _calibration(found.calibration),
-        x="predicted probability",
-        y="share that spent",
+        axes=("predicted probability", "share that spent"),
+        wide=True,
     )
 
 
@@ -131,8 +129,7 @@ def _how_much(found: Evaluation, rows: Examples, predictions: Predictions) -> It
             go.Bar(x=tenths, y=[one.predicted for one in found.lift], name="predicted", marker_color=_MODEL),
             go.Bar(x=tenths, y=[one.actual for one in found.lift], name="actual", marker_color=_OTHER),
         ],
-        x="tenth",
-        y="mean spend, virtual currency",
+        axes=("tenth", "mean spend, virtual currency"),
     )
     spent = rows.spend[rows.spend > 0]
     given = predictions.value[rows.spend > 0] / predictions.probability[rows.spend > 0]
@@ -145,8 +142,7 @@ def _how_much(found: Evaluation, rows: Examples, predictions: Predictions) -> It
             go.Histogram(x=spent, xbins=edges, name="actual", marker_color=_OTHER),
             go.Histogram(x=given, xbins=edges, name="predicted, if there is spend", marker_color=_MODEL, opacity=0.75),
         ],
-        x="spend, virtual currency",
-        y="moments",
+        axes=("spend, virtual currency", "moments"),
     )
 
 
@@ -163,12 +159,12 @@ def _facts(found: Evaluation, origin: Mapping[str, Any]) -> Iterable[str]:
         yield f"<tr><td>{name}</td><td>{escape(str(value))}</td></tr>"
 
 
-def _figure(title: str, caption: str, traces: list[Any], *, x: str, y: str) -> str:
+def _figure(title: str, caption: str, traces: list[Any], *, axes: tuple[str, str], wide: bool = False) -> str:
     figure = go.Figure(traces, layout=_LAYOUT)
-    figure.update_xaxes(title=x, rangemode="tozero")
-    figure.update_yaxes(title=y, rangemode="tozero")
+    figure.update_xaxes(title=axes[0], title_font_size=13, rangemode="tozero")
+    figure.update_yaxes(title=axes[1], title_font_size=13, rangemode="tozero")
     html = figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})
-    return f"<figure><h3>{title}</h3>{html}<figcaption>{caption}</figcaption></figure>"
+    return f"<figure{' class=wide' if wide else ''}><h3>{title}</h3>{html}<figcaption>{caption}</figcaption></figure>"
 
 
 def _line(curve: Curve, name: str) -> Any:
