@@ -15,7 +15,7 @@ from questline_ingest.simulate.world import SECOND, World
 EVENTS_A_DAY_MOST = 300
 """No player has more events a day: the far tail of the published distribution is cut, so that a history stays small."""
 DAY_ONE, DECAY = published.RETENTION[1], 0.69
-"""Day n of the published retention is close to `DAY_ONE * n ** -DECAY`: 21.5, 10.1, 5.6, 3.5 and 2.1 % on days 1 to 30."""
+"""Day n of the published retention is close to `DAY_ONE * n ** -DECAY`: 10.1, 5.6, 3.5, 2.1 % on days 3, 7, 14, 30."""
 FORGET_TO_TELL = 0.93
 """Share of players who leave without an `app_remove`."""
 
@@ -78,7 +78,7 @@ def _next_day(player: Player, world: World, day: int) -> int | None:
 def _day_of(player: Player, world: World, day: int, *, farewell: bool) -> list[Plan]:
     dice = player.dice
     events = min(EVENTS_A_DAY_MOST, dice.about(player.events_a_day, 0.7))
-    times = 1 + dice.happens(0.15) + dice.happens(0.07)
+    times = 1 + dice.happens(0.1) + dice.happens(0.04)
     midnight, next_midnight = world.midnight(day), world.midnight(day + 1)
     # The day on which clocks go forward has 23 hours.
     starts = sorted(min(midnight + time_of_day(dice, player.clock_hours), next_midnight - SECOND) for _ in range(times))

@@ -12,10 +12,12 @@ from questline_ingest.simulate.world import DAY, SECOND, World
 
 NEWCOMERS = 0.285
 """Share of players who install during the history (published: 4,322 `first_open` of 15,175); the others came before."""
-IPHONES = 0.47
+IPHONES = 0.48
 STICKINESS_SHAPE = 0.35
 """Shape of the gamma distribution of stickiness (mean 1): small means a few faithful players and many passers-by."""
 LEVELS = 30
+PROPERTY_HOURS = -7
+"""What the property's summer clock is off UTC by; the hour of winter does not matter for who plays when."""
 HOURS = (13, 9, 5, 3, 2, 2, 4, 6, 8, 10, 10, 11, 12, 12, 12, 13, 14, 15, 15, 16, 17, 18, 18, 17)
 """How much is played in each hour of the player's own clock."""
 
@@ -23,9 +25,9 @@ HOURS = (13, 9, 5, 3, 2, 2, 4, 6, 8, 10, 10, 11, 12, 12, 12, 13, 14, 15, 15, 16,
 class Spending(Enum):
     """How a player is inclined to spend: share of players, chance at a usual moment of need, usual steps at once."""
 
-    NEVER = (0.60, 0.0, 1.0)
-    MINNOW = (0.33, 0.07, 1.3)
-    WHALE = (0.07, 0.2, 4.5)
+    NEVER = (0.54, 0.0, 1.0)
+    MINNOW = (0.36, 0.055, 1.3)
+    WHALE = (0.10, 0.23, 4.5)
 
     def __init__(self, share: float, urge: float, steps: float) -> None:
         self.share, self.urge, self.steps = share, urge, steps
@@ -124,8 +126,7 @@ def make_player(world: World, index: int, first_day: int) -> Player:
 def time_of_day(dice: Dice, clock_hours: float) -> int:
     """Throw when in a day a player with this clock plays: microseconds after the property's midnight."""
     own_hour = dice.choices(range(24), HOURS)[0] + dice.random()
-    property_hours = -7
-    return int((own_hour - clock_hours + property_hours) % 24 * 3_600) * SECOND
+    return int((own_hour - clock_hours + PROPERTY_HOURS) % 24 * 3_600) * SECOND
 
 
 def _clock_error(dice: Dice) -> int:

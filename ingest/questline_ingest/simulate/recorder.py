@@ -50,13 +50,18 @@ class Recorder:
         """Show a screen: write `screen_view` and name this screen in the events that follow."""
         came_from = b""
         if self._last_screen is not None:
-            came_from = text("firebase_previous_class", self._last_screen) + whole("firebase_previous_id", self.screen_id)
+            last, last_id = self._last_screen, self.screen_id
+            came_from = text("firebase_previous_class", last) + whole("firebase_previous_id", last_id)
         self.screen_id += 1
         self._last_screen = screen
         seen = text("firebase_screen_class", screen)
         self.screen = seen + whole("firebase_screen_id", self.screen_id)
         self.screen_as_double = seen + double("firebase_screen_id", float(self.screen_id))
         self.automatic("screen_view", time, came_from)
+
+    def leave(self) -> None:
+        """Close the app: no screen is shown any more."""
+        self.screen = self.screen_as_double = b""
 
     def number(self, key: str, value: int) -> Piece:
         """Make a param with a whole number, in the slot that this device uses."""

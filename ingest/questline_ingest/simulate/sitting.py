@@ -12,7 +12,7 @@ from questline_ingest.simulate.parts import dollars, text, whole
 from questline_ingest.simulate.players import LEVELS, Player
 from questline_ingest.simulate.recorder import Recorder, open_recorder
 from questline_ingest.simulate.spending import chance_to_spend, daily_steps, steps_wanted
-from questline_ingest.simulate.world import SECOND, World
+from questline_ingest.simulate.world import World
 
 ENGAGEMENT_MS, ENGAGEMENT_SPREAD = 3_600, 1.75
 """Median of `engagement_time_msec` and spread of its logarithm (published: p50 3.6 s, p99 214 s)."""
@@ -20,6 +20,8 @@ QUICKPLAY, PROGRESSIVE = "_quickplay", ""
 """What the names of level events end in."""
 WALLS = (8, 13, 18, 24, 29)
 """Levels where many get stuck."""
+MILESTONE = 5
+"""Completed levels that the game tells of."""
 
 
 def play(world: World, plan: Plan) -> list[Event]:
@@ -70,6 +72,7 @@ class Sitting:
     def remove_app(self) -> None:
         """Leave for good."""
         self.wait(600)
+        self.record.leave()
         self.auto("app_remove")
 
     def play_round(self) -> None:
@@ -132,8 +135,8 @@ class Sitting:
         player = self.player
         if not self.dice.happens(chance_to_spend(player, self.now)):
             return False
-        if player.steps < 1:
-            return self.short_of_steps()
+        if player.steps < 1 and not self.filled_purse():
+            return False
         steps = min(player.steps, steps_wanted(player))
         bought = (
             text("item_name", self.item),
@@ -147,17 +150,17 @@ class Sitting:
         player.last_spend = self.now
         return self.dice.happens(0.6)
 
-    def short_of_steps(self) -> bool:
+    def filled_purse(self) -> bool:
         """Find the purse empty; perhaps fill it by an advertisement or, very rarely, with money."""
         self.tagged("no_more_extra_steps", self.record.number("value", self.dice.randint(20, 30)))
-        if self.dice.happens(0.6):
+        if self.dice.happens(0.7):
             self.wait(30)
             self.auto("ad_reward", text("type", "Steps"), whole("value", 5))
             self.player.steps += 5
         elif self.dice.happens(0.02):
             self.auto("in_app_purchase", text("product_id", "steps_20"), whole("quantity", 1), dollars(0.99))
             self.player.steps += 20
-        return False
+        return self.player.steps > 0
 
     def fail(self, retries: float) -> None:
         """Lose the round; whoever has little patience stops after some of these."""
@@ -193,7 +196,7 @@ class Sitting:
         player.completed += 1
         player.steps += 1
         player.level = player.level % LEVELS + 1
-        if player.completed == 5:
+        if player.completed == MILESTONE:
             self.tagged("completed_5_levels")
 
     def retry(self, share: float) -> None:

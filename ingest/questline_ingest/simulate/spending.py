@@ -18,12 +18,12 @@ def chance_to_spend(player: Player, now: int) -> float:
     More after fails in a row, for two days after the last time, while what the game gave at the start is fresh, on
     iPhones, and in richer places.
     """
-    urge = player.spending.urge * player.place.spending * (1.35 if player.on_iphone else 0.8)
-    urge *= 1 + 0.5 * min(player.fails_in_a_row, 6)
+    urge = player.spending.urge * player.place.spending * (1.5 if player.on_iphone else 0.6)
+    urge *= 1 + 0.7 * min(player.fails_in_a_row, 6)
     if player.last_spend:
-        urge *= 1 + 1.5 * exp((player.last_spend - now) / (2 * DAY))
+        urge *= 1 + 2.5 * exp((player.last_spend - now) / (2 * DAY))
     if now - player.first_touch < DAY:
-        urge *= 1.6
+        urge *= 1.8
     return min(urge, SURELY)
 
 
@@ -35,4 +35,4 @@ def steps_wanted(player: Player) -> int:
 
 def daily_steps(player: Player) -> int:
     """Tell to how many steps a player's purse is filled up on a day of play."""
-    return {Spending.NEVER: 0, Spending.MINNOW: 1, Spending.WHALE: MOST_STEPS}[player.spending]
+    return {Spending.NEVER: 0, Spending.MINNOW: 0, Spending.WHALE: MOST_STEPS}[player.spending]

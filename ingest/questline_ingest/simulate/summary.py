@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from questline_core.events.checks import check
 from questline_core.pb.telemetry_pb2 import Event
 from questline_ingest.simulate import published
 
@@ -41,10 +42,11 @@ class Summary:
 
 
 def summarise(events: Iterable[Event]) -> Summary:
-    """Summarise a history in one pass; events without a player, a name or a day are left out."""
+    """Summarise a history in one pass; what breaks the contract is left out."""
     tally = _Tally()
     for event in events:
-        tally.add(event)
+        if check(event) is None:
+            tally.add(event)
     return tally.summary()
 
 
@@ -109,7 +111,7 @@ def _numbers(dates: Iterable[str]) -> list[int]:
     return [datetime.strptime(date, "%Y%m%d").replace(tzinfo=UTC).toordinal() for date in dates]
 
 
-def _share(answers: Iterable[bool] | Iterator[bool]) -> float:
+def _share(answers: Iterable[bool]) -> float:
     found = list(answers)
     return sum(found) / max(len(found), 1)
 

@@ -8,9 +8,13 @@ from hashlib import sha256
 from zoneinfo import ZoneInfo
 
 from questline_core.errors import BadInput
+from questline_core.events.checks import MAX_TITLE
 
 PROPERTY_ZONE = ZoneInfo("America/Los_Angeles")
 """The time zone whose calendar day is `event_date`, as in the published export."""
+
+FIRST, LAST = date(2000, 1, 2), date(2099, 12, 31)
+"""Between these days an event keeps the contract."""
 
 SECOND = 1_000_000
 """Microseconds in a second: all times of the simulator are microseconds since 1970-01-01 UTC."""
@@ -46,8 +50,10 @@ class World:
         _at_least_one("days", self.days)
         _a_share("resend-rate", self.resend_rate)
         _a_share("invalid-rate", self.invalid_rate)
-        if not self.title:
-            raise BadInput("title is empty; give the game's name")
+        if not (0 < len(self.title) <= MAX_TITLE and self.title.isprintable()):
+            raise BadInput(f"title {self.title!r} cannot be used; give 1 to {MAX_TITLE} printable characters")
+        if self.start < FIRST or self.days > (LAST - self.start).days:
+            raise BadInput(f"{self.days} days from {self.start} are not within {FIRST} to {LAST}; choose other days")
 
     @property
     def end(self) -> int:
