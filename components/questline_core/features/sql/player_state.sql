@@ -47,8 +47,7 @@ WITH
       IF(STARTS_WITH(name, 'level_') AND number >= 0 AND number < 1e9, number, NULL) AS level,
       IF(name = 'spend_virtual_currency' AND number > 0 AND number < 1e12, number, NULL) AS spent
     FROM taken
-    WINDOW
-      in_order AS (PARTITION BY player ORDER BY at_micros, event_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+    WINDOW in_order AS (PARTITION BY player ORDER BY at_micros, event_id)
   ),
 
   drawn AS (
@@ -103,19 +102,19 @@ WITH
       COUNTIF(event.name = 'ad_reward') AS ad_rewards,
       COUNT(event.spent) AS spends,
       COALESCE(SUM(event.spent), 0) AS spend_sum,
-      MAX_BY(event.spent, IF(event.spent IS NULL, NULL, event.position)) AS last_spend_value,
+      ANY_VALUE(event.spent HAVING MAX IF(event.spent IS NULL, NULL, event.position)) AS last_spend_value,
       MIN(event.first_touch_micros) AS first_touch_micros,
       MIN(event.at_micros) AS first_event_micros,
       MAX(event.at_micros) AS last_event_micros,
       MAX(IF(event.name = 'session_start', event.at_micros, NULL)) AS last_session_micros,
       MAX(IF(event.spent IS NULL, NULL, event.at_micros)) AS last_spend_micros,
-      MAX_BY(event.country, IF(event.country IS NULL, NULL, event.position)) AS country,
-      MAX_BY(event.language, IF(event.language IS NULL, NULL, event.position)) AS language,
-      MAX_BY(
-        event.operating_system, IF(event.operating_system IS NULL, NULL, event.position)
+      ANY_VALUE(event.country HAVING MAX IF(event.country IS NULL, NULL, event.position)) AS country,
+      ANY_VALUE(event.language HAVING MAX IF(event.language IS NULL, NULL, event.position)) AS language,
+      ANY_VALUE(
+        event.operating_system HAVING MAX IF(event.operating_system IS NULL, NULL, event.position)
       ) AS operating_system,
-      MAX_BY(
-        event.time_zone_offset_seconds, IF(event.time_zone_offset_seconds IS NULL, NULL, event.position)
+      ANY_VALUE(
+        event.time_zone_offset_seconds HAVING MAX IF(event.time_zone_offset_seconds IS NULL, NULL, event.position)
       ) AS time_zone_offset_seconds
     FROM moments AS moment
     INNER JOIN events AS event ON event.player = moment.player AND event.position < moment.position
