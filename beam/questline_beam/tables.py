@@ -14,7 +14,7 @@ REJECT_KEY = "message_id"
 """Column that names the message that brought a reject: a message that comes again makes no second row."""
 
 EVENT_SCHEMA: pa.Schema = arrow_schema(Event)
-REJECT_SCHEMA: pa.Schema = arrow_schema(Reject).insert(0, pa.field(REJECT_KEY, pa.string(), nullable=False))
+REJECT_SCHEMA: pa.Schema = arrow_schema(Reject)
 
 
 def create_tables(warehouse: Warehouse) -> None:

@@ -11,8 +11,7 @@ import pytest
 from questline_beam.driver import Driver, Pace
 from questline_beam.embedded import EmbeddedRows
 from questline_beam.tables import create_tables
-from questline_core.broker.attributes import MESSAGE_ID
-from questline_core.broker.port import EVENT, REJECT, Broker, Message
+from questline_core.broker.port import EVENT, MESSAGE_ID, REJECT, Broker, Message
 from questline_core.broker.spool import Spool, open_spool
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event

@@ -14,10 +14,10 @@ from questline_beam.transforms import Batch, TelemetryRows
 from questline_beam.transforms.batch_rules import ApplyRule
 from questline_beam.transforms.decode import Arrived, decode
 from questline_beam.transforms.deduplicate import without_copies
-from questline_beam.transforms.rejects import KeptReject
 from questline_beam.transforms.rows import encode
 from questline_beam.transforms.validate import validate
 from questline_core.broker.port import Message
+from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 
 
@@ -46,16 +46,16 @@ def test_garbage_becomes_a_reject_with_its_payload(telemetry: Telemetry) -> None
     events, (kept,) = decode(Batch([telemetry.garbage(b"\xff\xff")]))
 
     assert events == []
-    assert (kept.reject.payload, kept.reject.reason, kept.reject.source) == (b"\xff\xff", "malformed", "stream")
-    assert kept.reject.event_id == "who knows"
-    assert kept.reject.time_micros > 1_700_000_000_000_000
+    assert (kept.payload, kept.reason, kept.source) == (b"\xff\xff", "malformed", "stream")
+    assert kept.event_id == "who knows"
+    assert kept.time_micros > 1_700_000_000_000_000
 
 
 def test_a_reject_of_the_gateway_passes_as_it_is(telemetry: Telemetry) -> None:
     _, (kept,) = decode(Batch([telemetry.reject(b"payload", reason="too_long")]))
 
-    assert (kept.reject.payload, kept.reject.reason, kept.reject.source) == (b"payload", "too_long", "gateway")
-    assert kept.reject.time_micros == 7
+    assert (kept.payload, kept.reason, kept.source) == (b"payload", "too_long", "gateway")
+    assert kept.time_micros == 7
 
 
 def test_a_reject_that_cannot_be_read_is_rejected_itself(telemetry: Telemetry) -> None:
@@ -63,8 +63,8 @@ def test_a_reject_that_cannot_be_read_is_rejected_itself(telemetry: Telemetry) -
 
     _, (kept,) = decode(Batch([broken]))
 
-    assert kept == KeptReject("m9", kept.reject)
-    assert "is not a serialized Reject" in kept.reject.message
+    assert kept.message_id == "m9"
+    assert "is not a serialized Reject" in kept.message
 
 
 # Validate
@@ -76,8 +76,8 @@ def test_an_event_that_breaks_the_contract_is_rejected_with_field_and_reason(tel
     kept, (reject,) = validate(arrived(message, telemetry.message("b")), title="untitled")
 
     assert [item.event.event_id for item in kept] == ["b"]
-    assert (reject.reject.reason, reject.reject.field) == ("missing", "event_name")
-    assert (reject.reject.payload, reject.reject.event_id, reject.reject.title) == (message.data, "a", "quest")
+    assert (reject.reason, reject.field) == ("missing", "event_name")
+    assert (reject.payload, reject.event_id, reject.title) == (message.data, "a", "quest")
 
 
 def test_an_event_that_did_not_come_through_the_gateway_is_completed(telemetry: Telemetry) -> None:
@@ -130,7 +130,7 @@ def value(number: int) -> dict[str, int | None]:
 # What nobody foresaw
 
 
-def refuse_seven(batch: Batch[int]) -> tuple[Batch[int], Batch[KeptReject]]:
+def refuse_seven(batch: Batch[int]) -> tuple[Batch[int], Batch[Reject]]:
     if 7 in batch:
         raise ArithmeticError("seven")
     return batch, Batch()
@@ -144,8 +144,8 @@ def test_a_message_that_breaks_a_rule_is_rejected_alone() -> None:
     kept = [number for batch in results if isinstance(batch, Batch) for number in batch]
     ((reject,),) = [result.value for result in results if isinstance(result, TaggedOutput)]
     assert kept == [0, 1, 2, 3, 4, 5, 6, 8, 9]
-    assert (reject.message_id, reject.reject.payload, reject.reject.reason) == ("m7", b"7", "unprocessable")
-    assert "ArithmeticError: seven" in reject.reject.message
+    assert (reject.message_id, reject.payload, reject.reason) == ("m7", b"7", "unprocessable")
+    assert "ArithmeticError: seven" in reject.message
 
 
 # The composite, as any runner runs it

@@ -10,13 +10,14 @@ import apache_beam as beam
 from apache_beam.pvalue import TaggedOutput
 
 from questline_beam.transforms.batches import Batch
-from questline_beam.transforms.rejects import KeptReject, crashed
+from questline_beam.transforms.rejects import crashed
 from questline_core.broker.port import Message
+from questline_core.pb.broker_pb2 import Reject
 
 KEPT, REJECTED = "kept", "rejected"
 """Tags of the two sides."""
 
-Rule: TypeAlias = Callable[[Batch[Any]], tuple[Any, Batch[KeptReject]]]
+Rule: TypeAlias = Callable[[Batch[Any]], tuple[Any, Batch[Reject]]]
 """Takes a batch; gives what goes on, and what was rejected."""
 
 MessageOf: TypeAlias = Callable[[Any], Message]

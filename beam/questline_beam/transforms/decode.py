@@ -10,9 +10,10 @@ from google.protobuf.message import DecodeError
 
 from questline_beam.transforms.batch_rules import sides_of
 from questline_beam.transforms.batches import Batch
-from questline_beam.transforms.rejects import KeptReject, from_gateway, is_reject, rejected
+from questline_beam.transforms.rejects import from_gateway, is_reject, rejected
 from questline_core.broker.port import Message
 from questline_core.events.checks import Problem
+from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 
 
@@ -24,10 +25,10 @@ class Arrived:
     event: Event
 
 
-def decode(batch: Batch[Message]) -> tuple[Batch[Arrived], Batch[KeptReject]]:
+def decode(batch: Batch[Message]) -> tuple[Batch[Arrived], Batch[Reject]]:
     """Read a batch; what the gateway rejected, and what is no event, goes to the dead-letter side."""
     arrived = Batch[Arrived]()
-    rejects = Batch[KeptReject]()
+    rejects = Batch[Reject]()
     for message in batch:
         try:
             if is_reject(message):
@@ -49,13 +50,13 @@ def _garbage(message: Message) -> Problem:
 
 
 class Decode(
-    beam.PTransform[PCollection[Batch[Message]], tuple[PCollection[Batch[Arrived]], PCollection[Batch[KeptReject]]]]
+    beam.PTransform[PCollection[Batch[Message]], tuple[PCollection[Batch[Arrived]], PCollection[Batch[Reject]]]]
 ):
     """Batches of messages become batches of events; returns these, and the rejects."""
 
     def expand(
         self, messages: PCollection[Batch[Message]]
-    ) -> tuple[PCollection[Batch[Arrived]], PCollection[Batch[KeptReject]]]:
+    ) -> tuple[PCollection[Batch[Arrived]], PCollection[Batch[Reject]]]:
         """See the class."""
         sides = messages | "Read bytes" >> sides_of(decode, kept=Batch, message_of=_itself)
         return sides.kept, sides.rejected

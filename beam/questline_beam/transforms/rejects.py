@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.pvalue import PCollection
 
-from questline_beam.tables import REJECT_SCHEMA
 from questline_beam.transforms.batches import Batch
-from questline_core.broker.attributes import MESSAGE_ID
-from questline_core.broker.port import REJECT, Message
+from questline_core.broker.port import MESSAGE_ID, REJECT, Message
 from questline_core.events.checks import Problem
 from questline_core.events.rows import to_table
 from questline_core.pb.broker_pb2 import Reject
@@ -21,17 +18,9 @@ SOURCE = "stream"
 """`source` of what is rejected here; the gateway's rejects bring their own."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeptReject:
-    """A reject, and the message that brought it."""
-
-    message_id: str
-    reject: Reject
-
-
-def rejected(message: Message, problem: Problem, *, event_id: str = "", title: str = "") -> KeptReject:
+def rejected(message: Message, problem: Problem, *, event_id: str = "", title: str = "") -> Reject:
     """Keep a message for what is wrong with it, with its payload as it came."""
-    reject = Reject(
+    return Reject(
         payload=message.data,
         reason=problem.reason,
         field=problem.field,
@@ -40,31 +29,33 @@ def rejected(message: Message, problem: Problem, *, event_id: str = "", title: s
         time_micros=now_micros(),
         event_id=event_id,
         title=title,
+        message_id=message_id(message),
     )
-    return KeptReject(message_id(message), reject)
 
 
-def crashed(message: Message, error: Exception) -> KeptReject:
+def crashed(message: Message, error: Exception) -> Reject:
     """Keep a message that a step could not bear."""
     text = f"the stream cannot process this message ({type(error).__name__}: {error})"
-    reject = Reject(
+    return Reject(
         payload=message.data,
         reason="unprocessable",
         message=text,
         source=SOURCE,
         time_micros=now_micros(),
         event_id=message.attributes.get("id", ""),
+        message_id=message_id(message),
     )
-    return KeptReject(message_id(message), reject)
 
 
-def from_gateway(message: Message) -> KeptReject:
+def from_gateway(message: Message) -> Reject:
     """Read what the gateway rejected.
 
     Raises:
         DecodeError: the message says that it is a reject, and is none.
     """
-    return KeptReject(message_id(message), Reject.FromString(message.data))
+    reject = Reject.FromString(message.data)
+    reject.message_id = message_id(message)
+    return reject
 
 
 def message_id(message: Message) -> str:
@@ -82,16 +73,14 @@ def is_reject(message: Message) -> bool:
     return message.attributes.get("kind") == REJECT
 
 
-def to_reject_table(rejects: Batch[KeptReject]) -> pa.Table:
+def to_reject_table(rejects: Batch[Reject]) -> pa.Table:
     """Make rows of a batch of rejects."""
-    table = to_table(Reject, [kept.reject for kept in rejects])
-    ids = pa.array([kept.message_id for kept in rejects], pa.string())
-    return pa.Table.from_arrays([ids, *table.columns], schema=REJECT_SCHEMA)
+    return to_table(Reject, rejects)
 
 
-class RejectRows(beam.PTransform[PCollection[Batch[KeptReject]], PCollection[pa.Table]]):
+class RejectRows(beam.PTransform[PCollection[Batch[Reject]], PCollection[pa.Table]]):
     """Batches of rejects become tables."""
 
-    def expand(self, rejects: PCollection[Batch[KeptReject]]) -> PCollection[pa.Table]:
+    def expand(self, rejects: PCollection[Batch[Reject]]) -> PCollection[pa.Table]:
         """See the class."""
         return rejects | "Write as columns" >> beam.Map(to_reject_table).with_output_types(pa.Table)

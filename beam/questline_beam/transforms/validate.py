@@ -10,14 +10,15 @@ from apache_beam.pvalue import PCollection
 from questline_beam.transforms.batch_rules import sides_of
 from questline_beam.transforms.batches import Batch
 from questline_beam.transforms.decode import Arrived
-from questline_beam.transforms.rejects import KeptReject, now_micros, rejected
+from questline_beam.transforms.rejects import now_micros, rejected
 from questline_core.events.checks import check, complete
+from questline_core.pb.broker_pb2 import Reject
 
 
-def validate(batch: Batch[Arrived], *, title: str) -> tuple[Batch[Arrived], Batch[KeptReject]]:
+def validate(batch: Batch[Arrived], *, title: str) -> tuple[Batch[Arrived], Batch[Reject]]:
     """Check a batch, and complete what did not come through the gateway, which completes events itself."""
     kept = Batch[Arrived]()
-    rejects = Batch[KeptReject]()
+    rejects = Batch[Reject]()
     for arrived in batch:
         event = arrived.event
         if problem := check(event):
@@ -30,7 +31,7 @@ def validate(batch: Batch[Arrived], *, title: str) -> tuple[Batch[Arrived], Batc
 
 
 class Validate(
-    beam.PTransform[PCollection[Batch[Arrived]], tuple[PCollection[Batch[Arrived]], PCollection[Batch[KeptReject]]]]
+    beam.PTransform[PCollection[Batch[Arrived]], tuple[PCollection[Batch[Arrived]], PCollection[Batch[Reject]]]]
 ):
     """Batches of events lose what breaks the contract; returns the rest, and the rejects."""
 
@@ -41,7 +42,7 @@ class Validate(
 
     def expand(
         self, events: PCollection[Batch[Arrived]]
-    ) -> tuple[PCollection[Batch[Arrived]], PCollection[Batch[KeptReject]]]:
+    ) -> tuple[PCollection[Batch[Arrived]], PCollection[Batch[Reject]]]:
         """See the class."""
         sides = events | "Check the contract" >> sides_of(partial(validate, title=self._title), kept=Batch)
         return sides.kept, sides.rejected

@@ -14,6 +14,9 @@ MAX_ATTEMPTS = 5
 EVENT, REJECT = "event", "reject"
 """Values of the attribute `kind`: a serialized `Event`, or a serialized `Reject`."""
 
+MESSAGE_ID = "message_id"
+"""Attribute that the broker sets when it delivers: the same on every delivery of a message, and on no other message."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
@@ -47,7 +50,7 @@ class Broker(Protocol):
         """Take up to `max_messages` that nobody holds; empty when there are none now."""
 
     def ack(self, ack_ids: Sequence[str]) -> None:
-        """Mark deliveries as done; unknown and expired ids are ignored."""
+        """Mark deliveries as done; ids that are unknown, or whose message was handed out anew, are ignored."""
 
     def nack(self, ack_ids: Sequence[str]) -> None:
         """Give deliveries back, to be delivered again at once or kept as dead letters after `MAX_ATTEMPTS`."""

@@ -32,6 +32,7 @@ class Reject(google.protobuf.message.Message):
     TIME_MICROS_FIELD_NUMBER: builtins.int
     EVENT_ID_FIELD_NUMBER: builtins.int
     TITLE_FIELD_NUMBER: builtins.int
+    MESSAGE_ID_FIELD_NUMBER: builtins.int
     payload: builtins.bytes
     """as it came"""
     reason: builtins.str
@@ -47,6 +48,8 @@ class Reject(google.protobuf.message.Message):
     event_id: builtins.str
     """as far as it could be read"""
     title: builtins.str
+    message_id: builtins.str
+    """The message that brought it; set by the stream, so that a message that comes again makes no second row."""
     def __init__(
         self,
         *,
@@ -58,8 +61,9 @@ class Reject(google.protobuf.message.Message):
         time_micros: builtins.int = ...,
         event_id: builtins.str = ...,
         title: builtins.str = ...,
+        message_id: builtins.str = ...,
     ) -> None: ...
-    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["event_id", b"event_id", "field", b"field", "message", b"message", "payload", b"payload", "reason", b"reason", "source", b"source", "time_micros", b"time_micros", "title", b"title"]
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["event_id", b"event_id", "field", b"field", "message", b"message", "message_id", b"message_id", "payload", b"payload", "reason", b"reason", "source", b"source", "time_micros", b"time_micros", "title", b"title"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
 
 Global___Reject: typing_extensions.TypeAlias = Reject

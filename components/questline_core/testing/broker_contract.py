@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Protocol
 
-from questline_core.broker.attributes import MESSAGE_ID
-from questline_core.broker.port import EVENT, MAX_ATTEMPTS, Broker, Delivery, Message, open_broker
+from questline_core.broker.port import EVENT, MAX_ATTEMPTS, MESSAGE_ID, Broker, Delivery, Message, open_broker
 
 LEASE_S = 30.0
 TRIED = 3

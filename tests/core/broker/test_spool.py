@@ -15,8 +15,7 @@ from typing import Protocol
 
 import pytest
 
-from questline_core.broker.attributes import MESSAGE_ID
-from questline_core.broker.port import EVENT, MAX_ATTEMPTS, REJECT, Message
+from questline_core.broker.port import EVENT, MAX_ATTEMPTS, MESSAGE_ID, REJECT, Message
 from questline_core.broker.spool import Spool, writer
 from questline_core.errors import BrokerFull
 from questline_core.testing.broker_contract import drain, message, names

@@ -10,8 +10,7 @@ from typing import TypeAlias
 
 from google.protobuf.message import DecodeError
 
-from questline_core.broker.attributes import MESSAGE_ID
-from questline_core.broker.port import MAX_ATTEMPTS, Delivery, Message
+from questline_core.broker.port import MAX_ATTEMPTS, MESSAGE_ID, Delivery, Message
 from questline_core.broker.spool import database, positions
 from questline_core.pb.broker_pb2 import StoredGroup
 
