@@ -7,10 +7,17 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from questline_core.errors import BadInput
-from questline_core.warehouse.rules import arrays, shape, times, values
+from questline_core.warehouse.rules import arrays, shape, structs, subqueries, times, values
 from questline_core.warehouse.rules.build import Node, Rule
 
-_RULES: Mapping[type[Node], Rule] = {**times.RULES, **values.RULES, **arrays.RULES, **shape.RULES}
+_RULES: Mapping[type[Node], Rule] = {
+    **times.RULES,
+    **values.RULES,
+    **arrays.RULES,
+    **shape.RULES,
+    **structs.RULES,
+    **subqueries.RULES,
+}
 
 
 def rewrite(tree: exp.Query) -> None:
@@ -20,6 +27,7 @@ def rewrite(tree: exp.Query) -> None:
         BadInput: something has no counterpart in DuckDB; tells what and where.
     """
     shape.name_columns(tree)
+    structs.name_fields(tree)
     for node in reversed(list(tree.walk())):
         rule = _RULES.get(type(node))
         if rule is None:

@@ -21,7 +21,7 @@ from questline_core.warehouse.port import Appended
 
 MANY_PARTS = 32
 """With more small files than this, an append merges some."""
-FULL_PART_ROWS = 1_000_000
+FULL_PART_ROWS = 250_000
 """A file of this size is not merged any more; the work of one merge is bounded by it too."""
 ROW_GROUP_ROWS = 122_880
 

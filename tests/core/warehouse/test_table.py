@@ -79,7 +79,7 @@ def test_rows_are_not_rewritten_with_every_merge() -> None:
 
 
 def test_one_merge_is_bounded() -> None:
-    chosen = choose_to_merge(tuple(Part(file=f"p{n}", rows=300_000) for n in range(MANY_PARTS + 1)))
+    chosen = choose_to_merge(tuple(Part(file=f"p{n}", rows=FULL_PART_ROWS // 3) for n in range(MANY_PARTS + 1)))
 
     assert 2 <= len(chosen) <= 5
 

@@ -81,3 +81,8 @@ CREATE MACRO gsql_substr(s, start, n) AS CASE
 CREATE MACRO gsql_right(s, n) AS CASE
     WHEN n < 0 THEN error('Second argument in RIGHT() cannot be negative')
     ELSE right(s, CAST(n AS BIGINT)) END;
+
+-- The value of a subquery that may give one row at most.
+CREATE MACRO gsql_only(found) AS CASE
+    WHEN len(found) > 1 THEN error('Scalar subquery produced more than one element')
+    ELSE found[1] END;

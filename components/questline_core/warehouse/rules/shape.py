@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from questline_core.errors import BadInput
-from questline_core.warehouse.rules.build import Node, Rule, call
+from questline_core.warehouse.rules.build import Node, Rule, call, refused
 
 
 def _unnest(node: exp.Unnest) -> Node:
@@ -37,6 +37,8 @@ def _join(node: exp.Join) -> Node:
 
 
 def _select(node: exp.Select) -> Node:
+    if node.args.get("kind") == "STRUCT" and not all(map(_has_name, node.expressions)):
+        raise refused("SELECT AS STRUCT with a column that has no name", "name it with AS")
     _group_by_alias(node)
     _using_first(node)
     return node
@@ -71,10 +73,13 @@ def name_columns(tree: exp.Query) -> None:
     select: Node = tree
     while not isinstance(select, exp.Select):
         select = select.this
-    named = (exp.Alias, exp.Aliases, exp.Column, exp.Dot)
-    unnamed = [item for item in select.expressions if not isinstance(item, named) and not item.is_star]
+    unnamed = [item for item in select.expressions if not _has_name(item)]
     for index, item in enumerate(unnamed):
         item.replace(exp.Alias(this=item.copy(), alias=exp.to_identifier(f"f{index}_")))
+
+
+def _has_name(item: Node) -> bool:
+    return isinstance(item, (exp.Alias, exp.Aliases, exp.Column, exp.Dot)) or item.is_star
 
 
 RULES: Mapping[type[Node], Rule] = {exp.Unnest: _unnest, exp.Join: _join, exp.Select: _select}
