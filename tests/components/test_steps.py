@@ -29,6 +29,6 @@ def test_a_step_imports_what_it_works_with_inside_its_body(path: Path) -> None:
 def test_a_step_is_a_thin_shell(path: Path) -> None:
     (step,) = (node for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef))
 
-    statements = [node for node in ast.walk(step) if isinstance(node, ast.stmt)]
+    work = [node for node in ast.walk(step) if isinstance(node, ast.stmt) and not isinstance(node, ast.ImportFrom)]
     assert step.name == path.stem
-    assert len(statements) <= 12
+    assert len(work) <= 2 + 9  # the function and its docstring, and what it does

@@ -17,16 +17,15 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument for each thing that enter
     """Measure the model and the champion on the same rows; without a champion its metrics stay empty."""
     from dataclasses import asdict
     from pathlib import Path
-    from shutil import copyfile
 
     from questline_core.spend.evaluation import evaluate
 
     own, other = Path(f"{report.path}-of-model"), Path(f"{report.path}-of-champion")
     evaluation = evaluate(Path(model.path), Path(examples.path), own)
     metrics.metadata |= asdict(evaluation.model)
-    copyfile(own / "metrics.json", metrics.path)
-    copyfile(own / "report.html", report.path)
+    (own / "metrics.json").replace(metrics.path)
+    (own / "report.html").replace(report.path)
     Path(champion_metrics.path).touch()
     if champion:
         evaluate(Path(champion), Path(examples.path), other)
-        copyfile(other / "metrics.json", champion_metrics.path)
+        (other / "metrics.json").replace(champion_metrics.path)
