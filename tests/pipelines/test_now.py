@@ -75,7 +75,7 @@ def test_a_model_of_older_events_is_the_one_to_beat_and_the_result_of_the_same_t
 
 
 def test_without_events_a_run_says_how_to_get_some(settings: PlatformSettings) -> None:
-    with pytest.raises(NotReady, match="no events to train on in duckdb:.*questline simulate"):
+    with pytest.raises(NotReady, match=r"no events to train on in duckdb:.*questline simulate"):
         spend_parameters(settings, TRAINING)
 
 
