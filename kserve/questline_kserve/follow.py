@@ -54,7 +54,10 @@ class Follower:
             yield_on_timeout=True,
         )
         async for _ in changes:
-            await self.catch_up()
+            try:
+                await self.catch_up()
+            except (BadInput, OSError) as error:  # what answers goes on answering; the next look tries again
+                log.error("folder not followed", reason=str(error))  # noqa: TRY400 - the reason says it all
 
     async def catch_up(self) -> None:
         """Look at the folder once and do what its changes ask for."""
@@ -75,9 +78,9 @@ class Follower:
         if declaration is None or self._judged.get(name) == declaration.generation:
             return
         wanted, refusal = await self._take(declaration)
-        self._judged[name] = declaration.generation
         self.on_change()
         self._report(declaration, wanted=wanted, refusal=refusal)
+        self._judged[name] = declaration.generation
 
     async def _take(self, declaration: Declaration) -> tuple[str, str]:
         """Serve what is declared; return the revision that was wanted and why it was refused, if it was."""
@@ -95,11 +98,11 @@ class Follower:
         return wanted, ""
 
     def _drop(self, name: str) -> None:
-        del self._judged[name]
-        self._served.pop(name, None)
         self.repository.drop(name)
-        self.folder.forget(name)
+        self._served.pop(name, None)
         self.on_change()
+        self.folder.forget(name)
+        del self._judged[name]
         log.info("service withdrawn", service=name)
 
     def _report(self, declaration: Declaration, *, wanted: str, refusal: str) -> None:

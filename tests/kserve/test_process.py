@@ -18,6 +18,9 @@ from questline_core.models.manifests import spend_service
 from questline_kserve.testing.process import ServingProcess, wait_for
 from questline_kserve.testing.traffic import traffic_on
 
+pytestmark = pytest.mark.timeout(240)
+"""Two processes that start at once import TensorFlow for a minute on a machine that has other things to do."""
+
 
 def _run(serving: ServingProcess, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     settings = {

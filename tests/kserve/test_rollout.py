@@ -129,6 +129,23 @@ def test_a_manifest_that_cannot_be_used_says_why_and_leaves_the_others_alone(
     assert serving.predict({}).json()["model_version"] == "v1"
 
 
+def test_a_status_that_cannot_be_written_stops_neither_answers_nor_rollouts(
+    serving: ServingProcess, store: Path
+) -> None:
+    serving.deploy(store / "v1")
+    status, aside = serving.home / "serving" / "status", serving.home / "serving" / "aside"
+    status.rename(aside)
+    status.touch()
+    serving.host.apply(spend_service("spend", "v2", str(store / "v2")))
+
+    wait_for(lambda: serving.predict({}).json()["model_version"] == "v2", "the new revision answers")
+    status.unlink()
+    aside.rename(status)
+
+    assert serving.judged().revision == "v2"
+    assert "cannot write" in serving.log
+
+
 def test_two_services_answer_side_by_side(serving: ServingProcess, store: Path) -> None:
     serving.deploy(store / "v1")
     serving.deploy(store / "v2", name="spend-next")
