@@ -58,7 +58,7 @@ def _run(pipeline: str, parameters: dict[str, Any], settings: PlatformSettings, 
     if as_json:
         print(run.to_json())
         return
-    outcome = f"{run.revision} serves" if run.shipped else "not shipped; what served before still does"
+    outcome = f"{run.revision} serves" if run.shipped else "not shipped; what serves stays as it is"
     print("\n".join([f"{run.run}: {outcome}", *(f"  {reason}" for reason in run.reasons), f"report: {run.report}"]))
 
 
