@@ -191,8 +191,10 @@ class Demo:
         """Run the pipeline, which ends with a verified roll-out."""
         self.found.run = self.ask("pipelines", "run", "spend", "--seed", str(self.wishes.seed), "--json")
         if not self.found.run["shipped"]:
-            raise NotReady(f"the gate did not ship the model: {'; '.join(self.found.run['reasons'])}")
-        return f"revision {self.found.run['revision']} is served; {'; '.join(self.found.run['reasons'])}"
+            raise NotReady(f"the gate did not ship the model: {' '.join(self.found.run['reasons'])}")
+        for reason in self.found.run["reasons"]:
+            self.console.print(f"     {reason}")
+        return f"revision {self.found.run['revision']} is served"
 
     def ask_for_spend(self) -> str:
         """Send one event for each of some players and ask for a prediction in the same call."""
