@@ -61,7 +61,7 @@ def publish(model: Path, metrics: Path, *, store: str, name: str, lineage: Mappi
         _write(folder, model, metrics, metadata)
     except OSError as error:
         raise BadInput(
-            f"cannot write the model version {folder} ({error.strerror}); make the folder writable or set "
+            f"cannot write the model version {folder} ({error.strerror or error}); make the folder writable or set "
             "QUESTLINE_MODEL_STORE"
         ) from None
     return ModelVersion(name=name, version=version, uri=str(folder), metadata=metadata)

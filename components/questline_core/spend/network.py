@@ -104,8 +104,13 @@ class SpendModel(tf.Module):  # type: ignore[misc] # as above
             scale: virtual currency that an amount of 1 stands for.
         """
         super().__init__(name="spend")
-        self.preprocessing, self.network, self.scale = preprocessing, network, scale
+        self.preprocessing, self.network = preprocessing, network
+        self.set_level(shift=0.0, scale=scale)
         self.set_interval(np.array([1.0, 1.0]), lower=0.0, upper=1.0)
+
+    def set_level(self, *, shift: float, scale: float) -> None:
+        """Fix what is added to every logit, and the virtual currency that an amount of 1 stands for."""
+        self.shift, self.scale = tf.constant(shift, tf.float64), tf.constant(scale, tf.float64)
 
     def set_interval(self, ratios: Floats, *, lower: float, upper: float) -> None:
         """Fix which quantiles of the spend are the bounds.
@@ -121,7 +126,7 @@ class SpendModel(tf.Module):  # type: ignore[misc] # as above
     def heads(self, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
         """Give the probability of any spend, and the expected amount if there is one."""
         logit, log_amount = self.network(self.preprocessing(inputs), training=False)
-        return tf.sigmoid(logit[:, 0]), self.scale * tf.exp(log_amount[:, 0])
+        return tf.sigmoid(logit[:, 0] + self.shift), self.scale * tf.exp(log_amount[:, 0])
 
     def quantile(self, level: Any, probability: Any, amount: Any) -> Any:
         """Give a quantile of the spend, which is zero with 1 - probability and a multiple of the amount else."""

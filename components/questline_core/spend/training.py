@@ -62,6 +62,7 @@ def train(examples: Path, model: Path, *, epochs: int, seed: int) -> None:
     tf.keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     fitted, losses = _fit(fit, late, epochs=epochs, seed=seed)
+    _set_level(fitted, data)
     _set_interval(fitted, data, late)
     _save(fitted, model / "saved_model")
     write_atomically(model / "golden.json", json.dumps(_golden(fitted, data), indent=1, allow_nan=False))
@@ -130,6 +131,18 @@ def _with_unknown_players(examples: Examples, seed: int) -> Examples:
         players=np.concatenate([examples.players, copies.players]),
         at_micros=np.concatenate([examples.at_micros, copies.at_micros]),
     )
+
+
+def _set_level(fitted: SpendModel, data: Examples) -> None:
+    """Make the predictions of all examples add up to what came; dropout and an early stop leave them a little off."""
+    probability, amount = _heads(fitted, data)
+    logit, spent = np.log(probability / (1 - probability)), data.spend > 0
+    shift = 0.0
+    for _ in range(20):  # Newton's method, on a function that is convex: five steps are enough
+        now = 1 / (1 + np.exp(-(logit + shift)))
+        shift -= float((now.mean() - spent.mean()) / (now * (1 - now)).mean())
+    scale = float(fitted.scale) * data.spend[spent].sum() / amount[spent].sum()
+    fitted.set_level(shift=shift, scale=float(scale))
 
 
 def _set_interval(fitted: SpendModel, data: Examples, late: Examples) -> None:
