@@ -8,6 +8,9 @@ import sys
 import structlog
 
 
+_AS_JSON = (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
+
+
 def configure_logs(process: str, *, level: int = logging.INFO) -> None:
     """Send every log of this process to standard error, one event a line, each with the process's name."""
     terminal = sys.stderr.isatty()
@@ -16,7 +19,7 @@ def configure_logs(process: str, *, level: int = logging.INFO) -> None:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(),
+            *([structlog.dev.ConsoleRenderer()] if terminal else _AS_JSON),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
@@ -40,7 +39,7 @@ class Errors(AsyncExceptionToStatusInterceptor):
         """Abort the call; an error outside the table is logged and leaves with a neutral text."""
         if status := status_of(ex):
             await context.abort(status.grpc, text_of(ex))
-        log.error("call failed", method=method_name, error="".join(traceback.format_exception(ex)))
+        log.error("call failed", method=method_name, exc_info=ex)
         await context.abort(grpc.StatusCode.INTERNAL, UNEXPECTED)
 
 

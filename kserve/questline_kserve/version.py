@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +103,7 @@ def load_version(uri: str) -> Version:
     except QuestlineError:
         raise
     except Exception as error:  # what a damaged folder makes TensorFlow and others raise has no end
-        log.warning("version does not load", uri=uri, error="".join(traceback.format_exception(error)))
+        log.warning("version does not load", uri=uri, exc_info=error)
         raise Refused(f"{uri} does not load ({type(error).__name__}: {' '.join(str(error).split())[:300]})") from error
 
 

@@ -23,7 +23,7 @@ class ServiceStatus:
     wanted: str
     """`spec.predictor.name` of the manifest."""
     message: str
-    """Why the wanted revision is not the one that answers; empty when it is."""
+    """Why the wanted revision will not answer as things are; empty when it answers, and while it loads."""
     rest_url: str
     """Base address of the V1 and V2 REST protocols."""
     grpc_address: str
