@@ -151,7 +151,7 @@ class WarehouseContract:
             warehouse.append(TABLE, pa.table({"event_id": ["a"], "level": [1]}))
 
     def test_a_column_of_another_type_is_refused_by_name(self, warehouse: Warehouse) -> None:
-        with pytest.raises(BadInput, match=r"column score .* is int64, but the rows bring string"):
+        with pytest.raises(BadInput, match=r"column score .* is INT64, but the rows bring STRING"):
             warehouse.append(TABLE, pa.table({"event_id": ["a"], "score": ["1"]}))
 
     def test_a_required_column_without_values_is_refused_by_name(self, warehouse: Warehouse) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -32,7 +32,8 @@ def _column(rows: pa.Table, field: pa.Field[Any], table: str) -> pa.ChunkedArray
         if pa.types.is_null(column.type):
             column = pa.chunked_array([pa.nulls(rows.num_rows, field.type)])
         elif not same_type(column.type, field.type):
-            raise BadInput(f"column {field.name} of {table} is {field.type}, but the rows bring {column.type}")
+            wanted, brought = type_name(field.type), type_name(column.type)
+            raise BadInput(f"column {field.name} of {table} is {wanted}, but the rows bring {brought}")
     if not field.nullable and column.null_count:
         raise BadInput(f"column {field.name} of {table} is required, but {column.null_count} rows have no value in it")
     return column if column.type == field.type else column.cast(field.type)
@@ -57,6 +58,18 @@ def same_columns(one: pa.Schema, other: pa.Schema) -> bool:
 
 def _members(type_: pa.DataType) -> list[pa.Field[Any]]:
     return [type_.field(i) for i in range(type_.num_fields)]
+
+
+def type_name(type_: pa.DataType) -> str:
+    """Name a type as GoogleSQL does."""
+    if pa.types.is_list(type_):
+        return f"ARRAY<{type_name(type_.value_type)}>"
+    if pa.types.is_struct(type_):
+        fields = (type_.field(i) for i in range(type_.num_fields))
+        return "STRUCT<" + ", ".join(f"{field.name} {type_name(field.type)}" for field in fields) + ">"
+    if pa.types.is_timestamp(type_):
+        return "TIMESTAMP" if type_.tz else "DATETIME"
+    return _NAMES.get(type_) or str(type_).upper()
 
 
 def googlesql_types(table: pa.Table) -> pa.Table:
@@ -108,3 +121,12 @@ _KINDS: tuple[tuple[Callable[[pa.DataType], bool], pa.DataType], ...] = (
     (pa.types.is_time, pa.time64("us")),
     (pa.types.is_interval, pa.month_day_nano_interval()),
 )
+
+_NAMES: Mapping[pa.DataType, str] = {
+    pa.int64(): "INT64",
+    pa.float64(): "FLOAT64",
+    pa.string(): "STRING",
+    pa.binary(): "BYTES",
+    pa.bool_(): "BOOL",
+    pa.date32(): "DATE",
+}

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import type_name
 from questline_core.warehouse.engine import define_macros
 from questline_core.warehouse.schemas import UTC_MICROS
 
@@ -109,7 +110,9 @@ def _typed(database: duckdb.DuckDBPyConnection, text: Column, type_: pa.DataType
     if values.null_count > text.null_count:
         bad = pc.index(pc.and_(pc.is_valid(text), pc.is_null(values)), True).as_py()
         where = f"{file.name}, line {_line(file, bad)}"
-        raise BadInput(f"{where}: {name} is {text[bad].as_py()!r}, which is no {type_}; correct it and load again")
+        raise BadInput(
+            f"{where}: {name} is {text[bad].as_py()!r}, which is no {type_name(type_)}; correct it and load again"
+        )
     return values
 
 

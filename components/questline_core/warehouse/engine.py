@@ -23,10 +23,12 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "ieee_floating_point_ops": False,
     "memory_limit": "50%",
 }
-_UNKNOWN_COLUMN = re.compile(
-    r'(?:column|Table) "([^"]+)" (?:not found|does not exist)|does not have a column named "([^"]+)"'
-)
-_CANDIDATES = re.compile(r"Candidate (?:bindings|entries|functions)\s*:\s*(.+)")
+_UNKNOWN = {
+    "column": re.compile(r'(?:Referenced column|does not have a column named) "([^"]+)"'),
+    "table": re.compile(r'Referenced table "([^"]+)" not found'),
+    "field": re.compile(r'Could not find key "([^"]+)" in struct'),
+}
+_CANDIDATES = re.compile(r"Candidate \w+\s*:\s*(.+)")
 
 
 class Engine:
@@ -75,13 +77,12 @@ def define_macros(database: duckdb.DuckDBPyConnection) -> None:
 
 def explain(query: Translated, message: str) -> str:
     """Say in one sentence why DuckDB refused a query, with the place in the GoogleSQL text where it is known."""
+    for kind, pattern in _UNKNOWN.items():
+        if unknown := pattern.search(message):
+            close = _CANDIDATES.search(message)
+            similar = f"; similar: {close[1].strip()}" if close else ""
+            return f"{find_name(query.question, unknown[1])}there is no {kind} {unknown[1]}{similar}"
     first = message.splitlines()[0]
-    unknown = _UNKNOWN_COLUMN.search(message)
-    if unknown:
-        name = unknown[1] or unknown[2]
-        close = _CANDIDATES.search(message)
-        hint = f"; similar: {close[1].strip()}" if close else ""
-        return f"{find_name(query.question, name)}there is no column {name}{hint}"
     if "Division by zero" in first:
         return "the query failed: division by zero; SAFE_DIVIDE gives NULL instead"
     return "the query failed: " + re.sub(r"^[A-Za-z ]+ Error: ", "", first)

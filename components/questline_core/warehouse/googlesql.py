@@ -68,7 +68,9 @@ def parse(text: str) -> Question:
         raise BadInput(_parse_problem(error)) from None
     except TokenError as error:
         raise BadInput(f"this is not GoogleSQL: {str(error).splitlines()[0]}") from None
-    if len(statements) != 1:
+    if not statements:
+        raise BadInput("the query is empty")
+    if len(statements) > 1:
         raise BadInput(f"give one query at a time; this text has {len(statements)}")
     tree = statements[0]
     if not isinstance(tree, exp.Query):
@@ -174,5 +176,5 @@ def _similar(name: str, known: Sequence[str], intro: str) -> str:
 def _parse_problem(error: ParseError) -> str:
     first = error.errors[0]
     near = f"{first['start_context'][-30:]}{first['highlight']}{first['end_context'][:30]}".replace("\n", " ").strip()
-    what = first["description"].split(" but got ")[0]
+    what = first["description"].split(" but got ")[0].split(" for <class")[0]
     return f"line {first['line']}, column {first['col']}: this is not GoogleSQL near “{near}” ({what})"

@@ -15,6 +15,7 @@ from typing import IO, Any
 import pyarrow as pa
 
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import type_name
 from questline_core.warehouse.schemas import UTC_MICROS
 
 Convert = Callable[[Any], Any]
@@ -161,7 +162,7 @@ def _inner_converter(type_: pa.DataType, path: str) -> Convert:
         try:
             return read(value)
         except (ValueError, TypeError, AttributeError):
-            raise Misfit(f"{path} is {_shown(value)}, which is no {type_}") from None
+            raise Misfit(f"{path} is {_shown(value)}, which is no {type_name(type_)}") from None
 
     return convert
 

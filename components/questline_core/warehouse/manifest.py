@@ -119,23 +119,33 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
 
 
 def put_in_place(path: Path, content: bytes) -> None:
-    """Write a file aside, force it to disk and give it its name, so that a crash leaves the old one or the new one."""
+    """Replace a file in one step, so that a crash leaves the old one or the new one."""
     aside = path.with_name(f".{path.name}.aside")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    aside.write_bytes(content)
     settle(aside, path)
 
 
 def settle(aside: Path, path: Path) -> None:
-    """Give a file that is on disk its name, and force the name to disk."""
+    """Force a file to disk, give it its name, and force the name to disk."""
+    _sync(aside)
     aside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    _sync(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, durable like the files in it."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)
 
 
 def sweep(folder: Path, manifest: Manifest, *, retired: frozenset[str] = frozenset()) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +15,7 @@ from questline_core.errors import BadInput
 from questline_core.warehouse.columns import fit, same_columns
 from questline_core.warehouse.keys import KeyIndex
 from questline_core.warehouse.lock import write_lock
-from questline_core.warehouse.manifest import Manifest, Part, read_manifest, settle, sweep, write_manifest
+from questline_core.warehouse.manifest import Manifest, Part, make_folder, read_manifest, settle, sweep, write_manifest
 from questline_core.warehouse.port import Appended
 
 MANY_PARTS = 32
@@ -44,12 +43,10 @@ class TableWriter:
 
     def append(self, rows: pa.Table, key: str | None) -> Appended:
         """Add rows whose key is new, as one file."""
-        manifest = read_manifest(self.folder)
-        if manifest is None:
-            raise BadInput(f"there is no table {self.name}; create it first")
-        fitted = fit(rows, read_schema(self.folder, manifest), self.name)
+        self._manifest()
         with self._writing():
-            manifest = read_manifest(self.folder) or manifest
+            manifest = self._manifest()
+            fitted = fit(rows, read_schema(self.folder, manifest), self.name)
             new = fitted if key is None else self._index(key, manifest).fresh(fitted)
             if new.num_rows:
                 manifest = manifest.plus(self._write_part(new))
@@ -74,10 +71,16 @@ class TableWriter:
             index.close()
         self._keys.clear()
 
+    def _manifest(self) -> Manifest:
+        manifest = read_manifest(self.folder)
+        if manifest is None:
+            raise BadInput(f"there is no table {self.name}; create it first")
+        return manifest
+
     @contextmanager
     def _writing(self) -> Iterator[None]:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             with write_lock(self.folder):
                 yield
         except OSError as error:
@@ -103,31 +106,32 @@ class TableWriter:
         sweep(self.folder, manifest, retired=old)
 
     def _merge(self, parts: tuple[Part, ...]) -> Part:
-        name = _new_name("part")
         schema = pq.read_schema(self.folder / parts[0].file)
-        with pq.ParquetWriter(self._aside(name), schema, compression="zstd") as writer:
+        with self._new_file("part") as (name, aside), pq.ParquetWriter(aside, schema, compression="zstd") as writer:
             for group in _row_groups(parts):
                 writer.write_table(pa.concat_tables(pq.ParquetFile(self.folder / part.file).read() for part in group))
-        return self._settle(name, sum(part.rows for part in parts))
+        return Part(file=name, rows=sum(part.rows for part in parts))
 
     def _write_part(self, rows: pa.Table) -> Part:
-        name = _new_name("part")
-        pq.write_table(rows, self._aside(name), compression="zstd", row_group_size=ROW_GROUP_ROWS)
-        return self._settle(name, rows.num_rows)
+        with self._new_file("part") as (name, aside):
+            pq.write_table(rows, aside, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+        return Part(file=name, rows=rows.num_rows)
 
     def _write_schema(self, schema: pa.Schema) -> str:
-        name = _new_name("schema")
-        pq.write_table(schema.empty_table(), self._aside(name))
-        return self._settle(name, 0).file
+        with self._new_file("schema") as (name, aside):
+            pq.write_table(schema.empty_table(), aside)
+        return name
 
-    def _aside(self, name: str) -> Path:
-        return self.folder / f"{name}.aside"
-
-    def _settle(self, name: str, rows: int) -> Part:
-        with self._aside(name).open("rb") as file:
-            os.fsync(file.fileno())
-        settle(self._aside(name), self.folder / name)
-        return Part(file=name, rows=rows)
+    @contextmanager
+    def _new_file(self, kind: str) -> Iterator[tuple[str, Path]]:
+        """Give a name and a place aside to write to; the file is on disk and has its name when the block has ended."""
+        name = f"{kind}-{secrets.token_hex(8)}.parquet"
+        aside = self.folder / f"{name}.aside"
+        try:
+            yield name, aside
+            settle(aside, self.folder / name)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 def read_schema(folder: Path, manifest: Manifest) -> pa.Schema:
@@ -160,7 +164,3 @@ def _row_groups(parts: tuple[Part, ...]) -> list[list[Part]]:
         groups[-1].append(part)
         rows += part.rows
     return groups
-
-
-def _new_name(kind: str) -> str:
-    return f"{kind}-{secrets.token_hex(8)}.parquet"

@@ -83,9 +83,12 @@ def test_a_query_fails_where_the_reference_engine_does(
         ("SELECT 1; SELECT 2", "one query at a time"),
         ("SELECT 1 FROM telemetry.events", "no table telemetry.events; the warehouse has no tables yet"),
         ("SELECT a FROM (SELECT 1 AS b)", "line 1, column 8: there is no column a"),
+        ("SELECT s.ab FROM (SELECT STRUCT(1 AS abc) AS s)", 'line 1, column 10: there is no field ab; similar: "abc"'),
+        ("SELECT x.a FROM (SELECT 1 AS a) AS e", 'line 1, column 8: there is no table x; similar: "e"'),
         ("SELECT (1", "line 1, column 9: this is not GoogleSQL near"),
         ("SELECT 'a", "not GoogleSQL"),
-        ("", "0"),
+        ("", "the query is empty"),
+        ("-- nothing", "the query is empty"),
     ],
 )
 def test_what_cannot_be_answered_is_refused_with_place_and_reason(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -152,6 +154,32 @@ def test_two_tables_are_written_at_once(warehouse: EmbeddedWarehouse, folder: Pa
 def test_a_reader_needs_no_lock(warehouse: EmbeddedWarehouse, folder: Path) -> None:
     with write_lock(folder):
         assert warehouse.query("SELECT COUNT(*) AS n FROM game.scores").to_pylist() == [{"n": 0}]
+
+
+def test_an_append_that_fails_leaves_nothing_behind(
+    warehouse: EmbeddedWarehouse, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = sorted(folder.iterdir())
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(BadInput, match=r"No space left on device.*make room"):
+            warehouse.append(TABLE, rows("a"), key="event_id")
+
+    assert sorted(folder.iterdir()) == before
+    assert warehouse.append(TABLE, rows("a"), key="event_id").rows == 1
+
+
+def test_queries_run_in_several_threads(warehouse: EmbeddedWarehouse, folder: Path) -> None:
+    fill(warehouse, 5)
+    query = "SELECT COUNT(*) AS n FROM game.scores WHERE score < @limit"
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda limit: warehouse.query(query, limit=limit)["n"][0].as_py(), range(6)))
+
+    assert found == [limit * BATCH_ROWS for limit in range(6)]
 
 
 def test_a_name_with_a_path_in_it_is_refused(warehouse: EmbeddedWarehouse) -> None:
