@@ -36,7 +36,9 @@ def sql(
     output: Annotated[
         OutputFormat, typer.Option("--format", help="For people, or exact for programs.")
     ] = OutputFormat.table,
-    max_rows: Annotated[int | None, typer.Option(min=1, help="Rows to print [table: 50, json and csv: all].")] = None,
+    max_rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows to print; a table shows 50, json and csv all.")
+    ] = None,
 ) -> None:
     """Ask the warehouse in GoogleSQL, such as "SELECT COUNT(*) FROM telemetry.events"."""
     from questline_core.warehouse.port import open_warehouse
