@@ -7,7 +7,6 @@ import sys
 
 import structlog
 
-
 _AS_JSON = (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
 
 
