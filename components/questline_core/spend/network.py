@@ -30,11 +30,14 @@ class Preprocessing(tf.Module):  # type: ignore[misc] # TensorFlow ships no type
     def __init__(self, examples: Examples) -> None:
         """Learn means, deviations and words from the examples, and nothing else."""
         super().__init__(name="preprocessing")
-        logs = np.log1p(np.maximum(np.stack([examples.inputs[name].astype(np.float64) for name in _PLAIN], 1), 0))
-        self.mean = tf.constant(np.nan_to_num(np.nanmean(logs, 0)))
-        deviation = np.nan_to_num(np.nanstd(logs, 0))
-        self.deviation = tf.constant(np.where(deviation > 0, deviation, 1.0))
-        self.words = {name: tf.constant(_words(examples.inputs[name])) for name in TEXTS}
+        numbers = np.stack([examples.inputs[name].astype(np.float64) for name in _PLAIN], axis=1)
+        known = np.isfinite(numbers)
+        logs = np.log1p(np.maximum(np.where(known, numbers, 0), 0))
+        count = np.maximum(known.sum(0), 1)
+        mean = (logs * known).sum(0) / count
+        deviation = np.sqrt((((logs - mean) * known) ** 2).sum(0) / count)
+        self.mean, self.deviation = tf.constant(mean), tf.constant(np.where(deviation > 0, deviation, 1.0))
+        self.words = {name: tf.constant(_words(examples.inputs[name]), tf.string) for name in TEXTS}
 
     def __call__(self, inputs: Mapping[str, Any]) -> Any:
         """Give the matrix, one row an example; columns are in the order of the names."""
@@ -73,15 +76,15 @@ def make_network(width: int, *, base_rate: float, dtype: str) -> Any:
     """
     layers, decay = tf.keras.layers, tf.keras.regularizers.L2
     matrix = tf.keras.Input((width,), dtype=dtype)
-    hidden = layers.Dense(64, "relu", kernel_regularizer=decay(1e-4), dtype=dtype)(matrix)
+    hidden = layers.Dense(64, "relu", kernel_regularizer=decay(1e-3), dtype=dtype)(matrix)
     hidden = layers.Dropout(0.2, dtype=dtype)(hidden)
-    hidden = layers.Dense(32, "relu", kernel_regularizer=decay(1e-4), dtype=dtype)(hidden)
+    hidden = layers.Dense(32, "relu", kernel_regularizer=decay(1e-3), dtype=dtype)(hidden)
     wide = layers.Concatenate(dtype=dtype)([hidden, matrix])  # a straight path: few data are explained nearly linearly
     prior = tf.keras.initializers.Constant(math.log(base_rate / (1 - base_rate)))
     propensity = layers.Dense(
-        1, kernel_initializer="zeros", bias_initializer=prior, kernel_regularizer=decay(1e-4), dtype=dtype
+        1, kernel_initializer="zeros", bias_initializer=prior, kernel_regularizer=decay(1e-3), dtype=dtype
     )(wide)
-    amount = layers.Dense(1, kernel_initializer="zeros", kernel_regularizer=decay(1e-3), dtype=dtype)(hidden)
+    amount = layers.Dense(1, kernel_initializer="zeros", kernel_regularizer=decay(1e-2), dtype=dtype)(hidden)
     return tf.keras.Model(matrix, [propensity, amount])
 
 

@@ -177,6 +177,22 @@ def test_it_answers_whatever_is_missing_unseen_or_absurd(ask: Callable[..., dict
         assert answers["value"][1] == answers["value"][2] == answers["value"][3]
 
 
+def test_an_input_that_was_never_known_and_words_that_are_all_rare_teach_nothing(
+    tmp_path: Path, examples: Path
+) -> None:
+    poor = make_examples(tmp_path / "examples")
+    table = pq.read_table(poor / "train.parquet")
+    table = table.set_column(table.column_names.index("level_max"), "level_max", pa.array([np.nan] * len(table)))
+    table = table.set_column(
+        table.column_names.index("country"), "country", pa.array([f"c{row}" for row in range(len(table))])
+    )
+    pq.write_table(table, poor / "train.parquet")
+
+    requests = golden(trained(poor, tmp_path / "model", epochs=1) / "golden.json")
+
+    assert all(np.isfinite(list(one["outputs"].values())).all() for one in requests)
+
+
 def test_no_rows_are_no_answers(ask: Callable[..., dict[str, list[float]]]) -> None:
     assert ask(**{name: [] for name in (*NUMBERS, *TEXTS)}) == {
         "value": [],
