@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from questline_core.errors import BadInput
 
 
@@ -64,7 +66,6 @@ def read_ready(run: Path, process: str) -> Mapping[str, Any] | None:
     """Read what a process announced; None when it announced nothing or has died since."""
     try:
         facts: dict[str, Any] = json.loads((run / f"{process}.json").read_text(encoding="utf-8"))
-        os.kill(facts["pid"], 0)
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return facts
+    return facts if psutil.pid_exists(facts["pid"]) else None

@@ -74,17 +74,17 @@ def make_network(width: int, *, base_rate: float, dtype: str) -> Any:
         base_rate: share of examples with spend, where the propensity begins.
         dtype: float32 to train, float64 to serve.
     """
-    layers, decay = tf.keras.layers, tf.keras.regularizers.L2
+    layers, decay = tf.keras.layers, tf.keras.regularizers.L2(1e-3)
     matrix = tf.keras.Input((width,), dtype=dtype)
-    hidden = layers.Dense(64, "relu", kernel_regularizer=decay(1e-3), dtype=dtype)(matrix)
+    hidden = layers.Dense(64, "relu", kernel_regularizer=decay, dtype=dtype)(matrix)
     hidden = layers.Dropout(0.2, dtype=dtype)(hidden)
-    hidden = layers.Dense(32, "relu", kernel_regularizer=decay(1e-3), dtype=dtype)(hidden)
+    hidden = layers.Dense(32, "relu", kernel_regularizer=decay, dtype=dtype)(hidden)
     wide = layers.Concatenate(dtype=dtype)([hidden, matrix])  # a straight path: few data are explained nearly linearly
     prior = tf.keras.initializers.Constant(math.log(base_rate / (1 - base_rate)))
     propensity = layers.Dense(
-        1, kernel_initializer="zeros", bias_initializer=prior, kernel_regularizer=decay(1e-3), dtype=dtype
+        1, kernel_initializer="zeros", bias_initializer=prior, kernel_regularizer=decay, dtype=dtype
     )(wide)
-    amount = layers.Dense(1, kernel_initializer="zeros", kernel_regularizer=decay(1e-2), dtype=dtype)(hidden)
+    amount = layers.Dense(1, kernel_initializer="zeros", kernel_regularizer=decay, dtype=dtype)(hidden)
     return tf.keras.Model(matrix, [propensity, amount])
 
 

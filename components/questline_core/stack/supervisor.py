@@ -153,7 +153,7 @@ class Supervisor:
             known = json.loads(self._pid_file(name).read_text(encoding="utf-8"))
             process = psutil.Process(known["pid"])
             alive = process.create_time() == known["created"] and process.status() != psutil.STATUS_ZOMBIE
-        except (FileNotFoundError, psutil.NoSuchProcess):
+        except (FileNotFoundError, NotADirectoryError, psutil.NoSuchProcess):
             return None
         return process if alive else None
 
