@@ -88,6 +88,16 @@ def test_the_demo_leaves_no_process_behind(demo: tuple[Path, str]) -> None:
     assert processes_of(demo[0]) == []
 
 
+def test_a_file_that_is_not_there_ends_the_demo_before_it_starts_anything(tmp_path: Path) -> None:
+    with start_demo(tmp_path, "--events", "nosuch.ndjson") as running:
+        said, _ = running.communicate(timeout=60)
+
+    assert running.returncode == 1
+    assert "nosuch.ndjson" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "home/demo/logs").exists()
+
+
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_a_demo_that_is_interrupted_leaves_no_process_behind(tmp_path: Path, end: signal.Signals) -> None:

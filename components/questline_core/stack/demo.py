@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from questline_core.errors import NotReady
+from questline_core.errors import BadInput, NotReady
 from questline_core.settings import Home
 from questline_core.stack.children import ask, finish, free_ports, running, terminated_like_interrupted
 from questline_core.stack.report import page
@@ -105,7 +105,12 @@ class Demo:
 
     @classmethod
     def run(cls, home: Path, wishes: Wishes) -> Findings:
-        """Run a demo from a clean folder; whatever happens, no process of it is left."""
+        """Run a demo from a clean folder; whatever happens, no process of it is left.
+
+        Raises:
+            BadInput: a file to import is not there, or a folder cannot be written.
+        """
+        _check(home, wishes)
         with terminated_like_interrupted():
             Supervisor(Home(home)).stop_all()  # what an earlier demo that was killed may have left
             shutil.rmtree(home, ignore_errors=True)
@@ -249,7 +254,6 @@ class Demo:
 
     def report(self) -> str:
         """Write `report.html` and `summary.json`."""
-        self.wishes.out.mkdir(parents=True, exist_ok=True)
         (self.wishes.out / "summary.json").write_text(json.dumps(self.found.summary(), indent=2), encoding="utf-8")
         (self.wishes.out / "report.html").write_text(page(self.found), encoding="utf-8")
         return f"{self.wishes.out / 'report.html'} and {self.wishes.out / 'summary.json'}"
@@ -293,6 +297,20 @@ def _count(warehouse: Warehouse, table: str) -> int:
 
 def _lines(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _check(home: Path, wishes: Wishes) -> None:
+    """Find out now what would end the demo after minutes."""
+    for path in (Path(wish.partition("=")[0]) for wish in wishes.events):
+        if not path.is_file():
+            raise BadInput(f"there is no file {path} to import; name a GA4 export, or FILE=MAPPING for another log")
+    for folder in (home, wishes.out):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise BadInput(
+                f"cannot make {folder} ({error.strerror}); set QUESTLINE_HOME and --out to folders of yours"
+            ) from None
 
 
 def _short(wish: str) -> str:
