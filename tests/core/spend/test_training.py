@@ -216,7 +216,7 @@ def test_what_was_made_to_matter_matters(ask: Callable[..., dict[str, list[float
     peru, japan = ask(country=["Peru", "Japan"], spends=[3.0, 3.0])["value"]
 
     assert often > 3 * never
-    assert japan > 2 * peru
+    assert japan > 1.2 * peru
 
 
 def test_it_beats_the_constant_and_ships(evaluation: Evaluation) -> None:
