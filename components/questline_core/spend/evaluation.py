@@ -19,6 +19,7 @@ from questline_core.spend.metrics import Bin, Curve
 NOMINAL_COVERAGE = 0.9
 """Share of spends that the model promises to lie within its bounds, at least."""
 
+_RANGES = ("log_loss_gain", "roc_auc", "normalized_gini", "rmse_gain", "total_error")
 _RESAMPLES = 500
 _SEED = 20_180_612  # every evaluation draws the same players, so that two models are compared draw by draw
 
@@ -78,6 +79,10 @@ class Evaluation:
     log_loss_gain: Range
     """The constant's log loss less the model's."""
     roc_auc: Range
+    normalized_gini: Range
+    rmse_gain: Range
+    """The constant's RMSE less the model's."""
+    total_error: Range
     interval: Interval
     calibration: tuple[Bin, ...]
     """Tenths of the rows by probability: probability and share with spend."""
@@ -104,8 +109,7 @@ class Evaluation:
             nested: dict[str, Any] = {
                 "model": Scores(**facts["model"]),
                 "constant": Scores(**facts["constant"]),
-                "log_loss_gain": Range(**facts["log_loss_gain"]),
-                "roc_auc": Range(**facts["roc_auc"]),
+                **{name: Range(**facts[name]) for name in _RANGES},
                 "interval": Interval(**facts["interval"]),
                 "calibration": tuple(Bin(**one) for one in facts["calibration"]),
                 "lift": tuple(Bin(**one) for one in facts["lift"]),
@@ -164,7 +168,7 @@ def constant_answer(learned: Examples, rows: int) -> Predictions:
 def measure(rows: Examples, model: Predictions, constant: Predictions) -> Evaluation:
     """Compare two sets of answers with what came."""
     positive = (rows.spend > 0).astype(np.float64)
-    draws, gains, aucs = _bootstrap(rows, positive, model, constant)
+    draws = _bootstrap(rows, positive, model, constant)
     scores, base = _scores(rows.spend, positive, model), _scores(rows.spend, positive, constant)
     return Evaluation(
         rows=len(rows),
@@ -175,14 +179,17 @@ def measure(rows: Examples, model: Predictions, constant: Predictions) -> Evalua
         last_micros=int(rows.at_micros.max()),
         model=scores,
         constant=base,
-        log_loss_gain=_range(base.log_loss - scores.log_loss, gains),
-        roc_auc=_range(scores.roc_auc, aucs),
+        log_loss_gain=_range(base.log_loss - scores.log_loss, draws["log_loss_gain"]),
+        roc_auc=_range(scores.roc_auc, draws["roc_auc"]),
+        normalized_gini=_range(scores.normalized_gini, draws["normalized_gini"]),
+        rmse_gain=_range(base.rmse - scores.rmse, draws["rmse_gain"]),
+        total_error=_range(scores.total_error, draws["total_error"]),
         interval=_interval(rows.spend, model),
         calibration=metrics.bins(positive, model.probability),
         lift=metrics.bins(rows.spend, model.value),
         roc=metrics.roc_curve(positive, model.probability),
         pr=metrics.pr_curve(positive, model.probability),
-        log_loss_draws=tuple(draws.tolist()),
+        log_loss_draws=tuple(draws["log_loss"].tolist()),
     )
 
 
@@ -199,25 +206,32 @@ def _scores(spend: Floats, positive: Floats, answers: Predictions) -> Scores:
     )
 
 
-def _bootstrap(
-    rows: Examples, positive: Floats, model: Predictions, constant: Predictions
-) -> tuple[Floats, Floats, Floats]:
-    """Draw players with replacement: the model's log loss, its gain over the constant and its ROC AUC of each draw."""
+def _bootstrap(rows: Examples, positive: Floats, model: Predictions, constant: Predictions) -> dict[str, Floats]:
+    """Draw players with replacement and measure each draw."""
     names, player = np.unique(rows.players.astype(str), return_inverse=True)
     loss, other = metrics.losses(positive, model.probability), metrics.losses(positive, constant.probability)
-    random = np.random.default_rng(_SEED)
-    found = np.empty((_RESAMPLES, 3))
-    for draw in range(_RESAMPLES):
+    random, every = np.random.default_rng(_SEED), np.arange(len(rows))
+    found: dict[str, list[float]] = {}
+    for _ in range(_RESAMPLES):
         times = np.bincount(random.integers(0, len(names), len(names)), minlength=len(names))
-        weight = times[player].astype(np.float64)
-        of_model, of_constant = np.average(loss, weights=weight), np.average(other, weights=weight)
-        auc = metrics.roc_auc(positive, model.probability, weight)
-        found[draw] = of_model, of_constant - of_model, auc
-    return found[:, 0], found[:, 1], found[:, 2]
+        drawn = np.repeat(every, times[player])
+        if not 0 < positive[drawn].sum() < len(drawn):
+            continue  # no ranking and no total can be judged on such a draw
+        spend, value = rows.spend[drawn], model.value[drawn]
+        for name, measured in (
+            ("log_loss", float(loss[drawn].mean())),
+            ("log_loss_gain", float(other[drawn].mean() - loss[drawn].mean())),
+            ("roc_auc", metrics.roc_auc(positive[drawn], model.probability[drawn])),
+            ("normalized_gini", metrics.normalized_gini(spend, value)),
+            ("rmse_gain", metrics.rmse(spend, constant.value[drawn]) - metrics.rmse(spend, value)),
+            ("total_error", metrics.total_error(spend, value)),
+        ):
+            found.setdefault(name, []).append(measured)
+    return {name: np.array(measured) for name, measured in found.items()}
 
 
 def _range(value: float, draws: Floats) -> Range:
-    low, high = np.nanquantile(draws, [0.025, 0.975])
+    low, high = np.quantile(draws, [0.025, 0.975])
     return Range(value=value, low=float(low), high=float(high))
 
 

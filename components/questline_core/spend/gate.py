@@ -15,7 +15,7 @@ LEAST_ROWS, LEAST_POSITIVES = 500, 30
 LEAST_ROC_AUC = 0.6
 LEAST_GINI = 0.1
 MOST_TOTAL_ERROR = 0.5
-"""A forecast that misses the total by more than half is of no use for planning."""
+"""A forecast that misses the total by more than half, beyond doubt, is of no use for planning."""
 TOLERATED_LOSS = 0.02
 """How much higher the log loss may be than the champion's, as a share: newer data are worth that."""
 
@@ -49,6 +49,7 @@ def judge(evaluation: Evaluation, champion: Evaluation | None) -> Verdict:
         _beats_constant(evaluation),
         _tells_apart(evaluation),
         _orders_by_value(evaluation),
+        _no_worse_amounts(evaluation),
         _close_to_actual(evaluation),
     ]
     if champion is not None:
@@ -100,25 +101,42 @@ def _tells_apart(found: Evaluation) -> _Finding:
 
 
 def _orders_by_value(found: Evaluation) -> _Finding:
-    gini, rmse, base = found.model.normalized_gini, found.model.rmse, found.constant.rmse
-    passed = gini >= LEAST_GINI and rmse <= base
-    verb = "orders players by what they spend" if passed else "is no better than the mean spend"
+    gini = found.normalized_gini
+    passed = gini.value >= LEAST_GINI and gini.low > 0
+    verb = "orders" if passed else f"does not order ({LEAST_GINI} is needed, and more than luck)"
     return _Finding(
         passed=passed,
         reason=(
-            f"Normalized Gini {gini:.3f} ({LEAST_GINI} is needed) and RMSE {rmse:.3f} against {base:.3f}: "
-            f"the expected value {verb}."
+            f"Normalized Gini {gini.value:.3f} (95 % {gini.low:.3f} to {gini.high:.3f}): the expected value {verb} "
+            "players by what they spend."
+        ),
+    )
+
+
+def _no_worse_amounts(found: Evaluation) -> _Finding:
+    """One player who spends a fortune decides the RMSE of a small sample, so only what is beyond doubt counts."""
+    gain = found.rmse_gain
+    passed = gain.high >= 0
+    verb = "is not worse" if passed else "is worse beyond doubt"
+    return _Finding(
+        passed=passed,
+        reason=(
+            f"RMSE {found.model.rmse:.3f} against {found.constant.rmse:.3f}: the expected value {verb} than the mean "
+            f"spend (gain {gain.value:.3f}, 95 % {gain.low:.3f} to {gain.high:.3f})."
         ),
     )
 
 
 def _close_to_actual(found: Evaluation) -> _Finding:
-    error = found.model.total_error
-    passed = abs(error) <= MOST_TOTAL_ERROR
-    bound = "within" if passed else "outside"
+    error = found.total_error
+    passed = error.low <= MOST_TOTAL_ERROR and error.high >= -MOST_TOTAL_ERROR
+    bound = "which may be" if passed else "beyond doubt not"
     return _Finding(
         passed=passed,
-        reason=f"The predicted total is {error:+.0%} off the actual one, {bound} the {MOST_TOTAL_ERROR:.0%} allowed.",
+        reason=(
+            f"The predicted total is {error.value:+.0%} off the actual one (95 % {error.low:+.0%} to "
+            f"{error.high:+.0%}), {bound} within the {MOST_TOTAL_ERROR:.0%} allowed."
+        ),
     )
 
 

@@ -54,9 +54,9 @@ def total_error(actual: Floats, predicted: Floats) -> float:
     return float(predicted.sum() / actual.sum() - 1)
 
 
-def roc_auc(positive: Floats, score: Floats, weights: Floats | None = None) -> float:
+def roc_auc(positive: Floats, score: Floats) -> float:
     """Give the chance that a positive row scores higher than a negative one; a tie counts half. NaN without both."""
-    hits, misses = _by_score(positive, score, weights)
+    hits, misses = _by_score(positive, score)
     beaten = np.cumsum(misses) - misses
     pairs = hits.sum() * misses.sum()
     return float((hits * (beaten + misses / 2)).sum() / pairs) if pairs else float("nan")
@@ -64,20 +64,20 @@ def roc_auc(positive: Floats, score: Floats, weights: Floats | None = None) -> f
 
 def pr_auc(positive: Floats, score: Floats) -> float:
     """Give the average precision: the mean over positive rows of the precision at their score."""
-    hits, misses = (side[::-1].cumsum() for side in _by_score(positive, score, None))
+    hits, misses = (side[::-1].cumsum() for side in _by_score(positive, score))
     gained = np.diff(hits, prepend=0.0)
     return float((gained * hits / (hits + misses)).sum() / hits[-1])
 
 
 def roc_curve(positive: Floats, score: Floats, *, points: int = 200) -> Curve:
     """Give the true positive rate (y) by the false positive rate (x), from (0, 0) to (1, 1)."""
-    hits, misses = (np.concatenate([[0.0], side[::-1].cumsum()]) for side in _by_score(positive, score, None))
+    hits, misses = (np.concatenate([[0.0], side[::-1].cumsum()]) for side in _by_score(positive, score))
     return _curve(misses / misses[-1], hits / hits[-1], points)
 
 
 def pr_curve(positive: Floats, score: Floats, *, points: int = 200) -> Curve:
     """Give the precision (y) by the recall (x), from the highest score to the lowest."""
-    hits, misses = (side[::-1].cumsum() for side in _by_score(positive, score, None))
+    hits, misses = (side[::-1].cumsum() for side in _by_score(positive, score))
     return _curve(hits / hits[-1], hits / (hits + misses), points)
 
 
@@ -95,11 +95,10 @@ def bins(actual: Floats, predicted: Floats, *, count: int = 10) -> tuple[Bin, ..
     )
 
 
-def _by_score(positive: Floats, score: Floats, weights: Floats | None) -> tuple[Floats, Floats]:
-    """Add up the weights of positive and of negative rows for each score, the lowest first."""
-    weights = np.ones(len(score)) if weights is None else weights
+def _by_score(positive: Floats, score: Floats) -> tuple[Floats, Floats]:
+    """Count the positive and the negative rows of each score, the lowest first."""
     _, group = np.unique(score, return_inverse=True)
-    hits, misses = np.bincount(group, weights * positive), np.bincount(group, weights * (1 - positive))
+    hits, misses = np.bincount(group, positive), np.bincount(group, 1 - positive)
     return hits.astype(np.float64), misses.astype(np.float64)
 
 

@@ -57,7 +57,7 @@ def test_a_model_that_knows_who_spends_ships(good: Evaluation) -> None:
     verdict = judge(good, None)
 
     assert verdict.ship
-    assert len(verdict.reasons) == 5
+    assert len(verdict.reasons) == 6
     assert f"Log loss {good.model.log_loss:.4f} against {good.constant.log_loss:.4f}" in verdict.reasons[1]
 
 
@@ -83,8 +83,26 @@ def test_a_gain_that_may_be_luck_does_not_ship(good: Evaluation) -> None:
 def test_a_good_order_with_absurd_amounts_does_not_ship(rows: Examples) -> None:
     absurd = measure(rows, answers(held_out()[1], amount=700.0), answers(np.full(ROWS, 0.067)))
 
-    assert "outside the 50% allowed" in reason(absurd, None, "total")
-    assert "no better than the mean spend" in reason(absurd, None, "RMSE")
+    assert "beyond doubt not within the 50% allowed" in reason(absurd, None, "total")
+    assert "is worse beyond doubt than the mean spend" in reason(absurd, None, "RMSE")
+
+
+def test_a_value_that_does_not_order_players_does_not_ship(rows: Examples) -> None:
+    true = held_out()[1]
+    backwards = measure(rows, replace(answers(true), value=0.47 - true), answers(np.full(ROWS, 0.067)))
+
+    assert "does not order" in reason(backwards, None, "Gini")
+
+
+def test_an_amount_that_one_player_decides_is_no_reason_against_a_model(rows: Examples, good: Evaluation) -> None:
+    """A single fortune makes the point estimates of RMSE and total bad, and their intervals wide."""
+    unlucky = replace(
+        good,
+        rmse_gain=replace(good.rmse_gain, value=-0.1, low=-0.4, high=0.2),
+        total_error=replace(good.total_error, value=0.6, low=0.1, high=1.2),
+    )
+
+    assert judge(unlucky, None).ship
 
 
 def test_too_few_spends_to_judge_by_do_not_ship(good: Evaluation) -> None:

@@ -49,11 +49,8 @@ def test_roc_auc_is_the_share_of_pairs_in_the_right_order(scores: tuple[float, .
     assert metrics.roc_auc(floats(0, 0, 1, 1), floats(*scores)) == auc
 
 
-def test_a_weight_counts_like_so_many_rows() -> None:
-    twice = metrics.roc_auc(floats(0, 0, 1, 1, 0), floats(0.1, 0.3, 0.2, 0.4, 0.3))
-
-    assert metrics.roc_auc(floats(0, 0, 1, 1), floats(0.1, 0.3, 0.2, 0.4), floats(1, 2, 1, 1)) == twice
-    assert math.isnan(metrics.roc_auc(floats(0, 1), floats(0.1, 0.3), floats(1, 0)))
+def test_without_both_kinds_of_rows_there_is_no_roc_auc() -> None:
+    assert math.isnan(metrics.roc_auc(floats(0, 0), floats(0.1, 0.3)))
 
 
 def test_pr_auc_is_the_mean_precision_at_each_hit() -> None:
