@@ -18,7 +18,7 @@ REAL_EVENTS = Path(__file__).parents[3] / "shared/data/flood_it_events/events.nd
 
 def start_demo(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [*QUESTLINE, "demo", "--players", "600", "--days", "21", "--out", str(folder / "out"), *arguments],
+        [*QUESTLINE, "demo", "--players", "2000", "--end", "2026-11-25", "--out", str(folder / "out"), *arguments],
         cwd=folder,
         env={**os.environ, "QUESTLINE_HOME": str(folder / "home")},
         stdout=subprocess.PIPE,

@@ -66,8 +66,13 @@ def demo(
         list[str] | None,
         typer.Option(help="A GA4 export (NDJSON) to import first, or FILE=MAPPING for other logs; may be repeated."),
     ] = None,
-    players: Annotated[int, typer.Option(min=200, help="Players to simulate.")] = 2000,
+    players: Annotated[
+        int, typer.Option(min=1000, help="Players to simulate; fewer do not spend enough to judge by.")
+    ] = 3000,
     days: Annotated[int, typer.Option(min=14, help="Days of history to simulate.")] = 28,
+    end: Annotated[
+        str | None, typer.Option(metavar="DATE", help="The simulated history ends on this day at 00:00 UTC; today.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the simulated players and of the training.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for report.html and summary.json.")] = Path("demo-out"),
 ) -> None:
@@ -76,7 +81,7 @@ def demo(
     from questline_core.stack.demo import Demo, Wishes
 
     home = PlatformSettings.read().paths.root / "demo"
-    Demo.run(home, Wishes(events=tuple(events or ()), players=players, days=days, seed=seed, out=out))
+    Demo.run(home, Wishes(events=tuple(events or ()), players=players, days=days, end=end, seed=seed, out=out))
 
 
 def _supervisor() -> Supervisor:

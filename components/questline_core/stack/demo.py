@@ -34,6 +34,8 @@ class Wishes:
     """Files to import: FILE, or FILE=MAPPING."""
     players: int
     days: int
+    end: str | None
+    """YYYY-MM-DD; None is today."""
     seed: int
     out: Path
 
@@ -281,7 +283,8 @@ class Demo:
 
     def _players(self, players: int, days: int, seed: int) -> tuple[str, ...]:
         sizes = ("--players", str(players), "--days", str(days), "--seed", str(seed))
-        return ("simulate", *sizes, "--send", "--address", self.address, "--json")
+        end = ("--end", self.wishes.end) if self.wishes.end else ()
+        return ("simulate", *sizes, *end, "--send", "--address", self.address, "--json")
 
     def _lost(self, acknowledged: list[str]) -> int:
         with self.warehouse() as warehouse:
