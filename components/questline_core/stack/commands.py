@@ -60,7 +60,7 @@ def down() -> None:
     print(f"ended: {', '.join(stopped)}" if stopped else "nothing was running")
 
 
-def demo(
+def demo(  # noqa: PLR0913 - one argument an option
     *,
     events: Annotated[
         list[str] | None,
