@@ -5,7 +5,7 @@
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
 VENV := .venv
-UV := $(shell command -v uv 2>/dev/null || echo $(VENV)/tools/bin/uv)
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -19,8 +19,8 @@ help: ## List what make can do
 setup: $(READY) ## Install everything into .venv (needs only Python 3.11+; uv is fetched if it is missing)
 
 $(UV):
-	python3 -m venv $(VENV)/tools
-	$(VENV)/tools/bin/python -m pip install --quiet --disable-pip-version-check uv
+	python3 -m venv .tools
+	.tools/bin/python -m pip install --quiet --disable-pip-version-check uv
 
 $(READY): pyproject.toml uv.lock | $(UV)
 	$(UV) sync --frozen --all-extras
@@ -66,4 +66,4 @@ generate: setup ## Make the generated files again from the .proto files
 	$(BIN)/questline events schema --format markdown > docs/events.md
 
 clean: ## Remove the environment and all that was made here
-	rm -rf $(VENV) .questline demo-out
+	rm -rf $(VENV) .tools .questline demo-out
