@@ -126,8 +126,8 @@ def test_a_process_that_is_told_to_end_does_so_under_traffic_and_leaves_nothing_
 
 
 def _is_a_closed_door(failure: Exception) -> bool:
-    if isinstance(failure, grpc.RpcError):
-        return failure.code() is grpc.StatusCode.UNAVAILABLE
+    if isinstance(failure, grpc.RpcError):  # gRPC cancels a call that arrives while its server closes
+        return failure.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
     return isinstance(failure, httpx.TransportError)
 
 

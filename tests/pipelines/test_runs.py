@@ -114,10 +114,10 @@ def test_a_run_that_is_interrupted_leaves_no_process_behind(run_toy: RunToy, tmp
         if event.state is State.RUNNING:
             while not (tmp_path / "hangs").exists():
                 threading.Event().wait(0.02)
-            family.extend(psutil.Process().children(recursive=True))
+            family.extend(set(psutil.Process().children(recursive=True)) - before)
             raise Interrupted
 
-    family = list[psutil.Process]()
+    family, before = list[psutil.Process](), set(psutil.Process().children(recursive=True))
     with pytest.raises(Interrupted):
         run_toy(tmp_path, interrupt, fail="hang", data_version=str(tmp_path / "hangs"))
 
