@@ -240,6 +240,8 @@ class Demo:
                 time.sleep(dice.uniform(0.05, 0.5))
                 self.supervisor.kill("gateway")
                 at_kill.append(_lines(acks))
+                if self.console.is_terminal:
+                    self.console.line()  # the client's progress bar holds the line
                 self.console.print(f"     killed with {at_kill[-1]:,} events acknowledged; starting it again")
                 self.supervisor.start("gateway")
                 self.supervisor.wait_ready("gateway")
