@@ -89,14 +89,7 @@ def _read_one_by_one(raw: bytes) -> Batch:
 
 def event_message(event: Event, *, time_micros: int) -> Message:
     """Wrap an accepted event; the attribute `time` is when the gateway took it, milliseconds since 1970 UTC."""
-    attributes = {
-        "kind": EVENT,
-        "id": event.event_id,
-        "name": event.event_name,
-        "time": str(time_micros // 1000),
-        "trace": event.trace[:_LONGEST_WORD],
-    }
-    return Message(data=event.SerializeToString(), attributes=attributes)
+    return _message(EVENT, event.SerializeToString(), event, name=event.event_name, time_micros=time_micros)
 
 
 def reject_message(payload: bytes, problem: Problem, *, event: Event, time_micros: int) -> Message:
@@ -111,14 +104,18 @@ def reject_message(payload: bytes, problem: Problem, *, event: Event, time_micro
         event_id=event.event_id[:_LONGEST_WORD],
         title=event.title[:_LONGEST_WORD],
     )
+    return _message(REJECT, reject.SerializeToString(), event, name=problem.reason, time_micros=time_micros)
+
+
+def _message(kind: str, data: bytes, event: Event, *, name: str, time_micros: int) -> Message:
     attributes = {
-        "kind": REJECT,
-        "id": reject.event_id,
-        "name": problem.reason,
+        "kind": kind,
+        "id": event.event_id[:_LONGEST_WORD],
+        "name": name,
         "time": str(time_micros // 1000),
         "trace": event.trace[:_LONGEST_WORD],
     }
-    return Message(data=reject.SerializeToString(), attributes=attributes)
+    return Message(data=data, attributes=attributes)
 
 
 def write_answers(verdicts: Sequence[Verdict], spends: Mapping[int, Prediction]) -> bytes:

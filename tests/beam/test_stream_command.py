@@ -20,9 +20,10 @@ from questline_core.broker.spool import open_spool
 from questline_core.features.store import open_reader
 from questline_core.processes import read_ready
 from questline_core.settings import Home
+from questline_core.stack.supervisor import questline_command
 from questline_core.warehouse.port import open_warehouse
 
-COMMAND = [sys.executable, "-P", "-c", "from questline_core.cli import main; main()", "stream", "run"]
+COMMAND = questline_command("stream", "run")
 PATIENCE_S = 60.0
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,14 @@ from typing import Any
 import psutil
 import pytest
 
-QUESTLINE = [sys.executable, "-P", "-c", "from questline_core.cli import main; main()"]
+from questline_core.stack.supervisor import questline_command
+
 REAL_EVENTS = Path(__file__).parents[3] / "shared/data/flood_it_events/events.ndjson"
 
 
 def start_demo(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [*QUESTLINE, "demo", "--players", "2000", "--end", "2026-11-25", "--out", str(folder / "out"), *arguments],
+        questline_command("demo", "--players", "2000", "--end", "2026-11-25", "--out", str(folder / "out"), *arguments),
         cwd=folder,
         env={**os.environ, "QUESTLINE_HOME": str(folder / "home")},
         stdout=subprocess.PIPE,

@@ -3,15 +3,13 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from questline_core.stack.children import free_ports
-
-QUESTLINE = [sys.executable, "-P", "-c", "from questline_core.cli import main; main()"]
+from questline_core.stack.supervisor import questline_command
 
 
 @pytest.fixture
@@ -30,7 +28,7 @@ def settings(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 def questline(settings: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        [*QUESTLINE, *arguments],
+        questline_command(*arguments),
         env={**os.environ, **settings},
         capture_output=True,
         text=True,

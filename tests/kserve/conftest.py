@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from questline_kserve.testing.process import ServingProcess, free_port
+from questline_core.stack.children import free_ports
+from questline_kserve.testing.process import ServingProcess
 from questline_kserve.testing.versions import write_version
 
 
@@ -19,7 +20,8 @@ def _processes(folder: Path) -> Iterator[Callable[[], ServingProcess]]:
     def make() -> ServingProcess:
         home = folder / f"home{len(made)}"
         home.mkdir()
-        made.append(ServingProcess(home, free_port(), free_port()))
+        rest_port, grpc_port = free_ports(2)
+        made.append(ServingProcess(home, rest_port, grpc_port))
         return made[-1]
 
     try:

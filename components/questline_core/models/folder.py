@@ -18,7 +18,10 @@ from typing import Any
 from questline_core.errors import BadInput, NotReady
 from questline_core.models.manifests import check_label, from_yaml, service_of, to_yaml
 from questline_core.models.port import Manifest, ServiceStatus
-from questline_core.processes import write_atomically
+from questline_core.processes import announced, read_ready, write_atomically
+
+_OCCUPANT = "process"
+"""Name under which the process that obeys a folder announces itself there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,20 +84,13 @@ class ServingFolder:
         Raises:
             BadInput: the folder cannot be written.
         """
-        write_atomically(self._process, json.dumps({"pid": os.getpid()}))
-        try:
+        with announced(self.root, _OCCUPANT):
             yield
-        finally:
-            self._process.unlink(missing_ok=True)
 
     def occupant(self) -> int | None:
         """Tell the pid of the living process that obeys this folder."""
-        try:
-            pid: int = json.loads(self._process.read_text(encoding="utf-8"))["pid"]
-            os.kill(pid, 0)
-        except (FileNotFoundError, ProcessLookupError):
-            return None
-        return pid
+        facts = read_ready(self.root, _OCCUPANT)
+        return facts["pid"] if facts else None
 
     def report(self, status: ServiceStatus, *, generation: str) -> None:
         """Say what became of this generation of a manifest, for as long as the calling process lives."""
@@ -114,10 +110,6 @@ class ServingFolder:
     def forget(self, name: str) -> None:
         """Take back the report about a name that is not declared or not served any longer."""
         self._status(name).unlink(missing_ok=True)
-
-    @property
-    def _process(self) -> Path:
-        return self.root / "process.json"
 
     def _status(self, name: str) -> Path:
         return self.root / "status" / f"{name}.json"

@@ -7,7 +7,7 @@ import random
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -266,14 +266,9 @@ class Demo:
         """Run a sub-command on this demo's stack and return the JSON that it printed."""
         return ask(*arguments, environment=self.environment)
 
-    @contextmanager
-    def warehouse(self) -> Iterator[Warehouse]:
-        """Open this demo's warehouse for reading."""
-        warehouse = open_warehouse(f"duckdb:{self.home.warehouse}")
-        try:
-            yield warehouse
-        finally:
-            warehouse.close()
+    def warehouse(self) -> closing[Warehouse]:
+        """Open this demo's warehouse for reading, to be closed at the end of a block."""
+        return closing(open_warehouse(f"duckdb:{self.home.warehouse}"))
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Callable[[int], None]]:

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 
+from questline_core.durable import put_in_place
 from questline_core.errors import BadInput
 
 FORMAT = 1
@@ -116,36 +117,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "parts": [{"file": part.file, "rows": part.rows} for part in manifest.parts],
     }
     put_in_place(folder / MANIFEST, json.dumps(facts, indent=1).encode())
-
-
-def put_in_place(path: Path, content: bytes) -> None:
-    """Replace a file in one step, so that a crash leaves the old one or the new one."""
-    aside = path.with_name(f".{path.name}.aside")
-    aside.write_bytes(content)
-    settle(aside, path)
-
-
-def settle(aside: Path, path: Path) -> None:
-    """Force a file to disk, give it its name, and force the name to disk."""
-    _sync(aside)
-    aside.replace(path)
-    _sync(path.parent)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, durable like the files in it."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in missing:
-        _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
 
 
 def sweep(folder: Path, manifest: Manifest, *, retired: frozenset[str] = frozenset()) -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from questline_core.durable import make_folder, settle
 from questline_core.errors import BadInput
 from questline_core.warehouse.columns import fit, same_columns
 from questline_core.warehouse.keys import KeyIndex
 from questline_core.warehouse.lock import write_lock
-from questline_core.warehouse.manifest import Manifest, Part, make_folder, read_manifest, settle, sweep, write_manifest
+from questline_core.warehouse.manifest import Manifest, Part, read_manifest, sweep, write_manifest
 from questline_core.warehouse.port import Appended
 
 MANY_PARTS = 32

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -24,13 +23,6 @@ T = TypeVar("T")
 
 PATIENCE_S = 100.0
 """A process imports TensorFlow and kserve: ten seconds on a quiet machine, and many more on one that tests a lot."""
-
-
-def free_port() -> int:
-    """Find a port of the loopback interface that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-    return port
 
 
 @dataclass(slots=True)

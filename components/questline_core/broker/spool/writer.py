@@ -15,6 +15,7 @@ from pathlib import Path
 
 from questline_core.broker.port import EVENT, Message
 from questline_core.broker.spool import database, positions
+from questline_core.durable import sync
 from questline_core.errors import BadInput, BrokerFull
 from questline_core.pb.broker_pb2 import StoredGroup
 
@@ -46,7 +47,7 @@ class Writer:
         """
         self.path, self._max_bytes = path, max_bytes
         self._connection = self._open()
-        sync_folder(path.parent)
+        sync(path.parent)
         (self._kept_ids,) = self._connection.execute("SELECT coalesce(sum(events), 0) FROM commits").fetchone()
         self._waiting: dict[asyncio.AbstractEventLoop, _Waiting] = {}
         self._work, self._closing = threading.Condition(), False
@@ -172,12 +173,3 @@ def _groups(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
             start, size = end, 0
         size += len(message.data)
     yield messages[start:]
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names of new files in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
