@@ -48,6 +48,11 @@ class Home:
         return self.root / "features"
 
     @property
+    def privacy(self) -> Path:
+        """The secret of erasure, and the signed records of what was erased."""
+        return self.root / "privacy"
+
+    @property
     def pipelines(self) -> Path:
         """Outputs and cache of pipeline runs on this machine."""
         return self.root / "pipelines"
@@ -80,6 +85,8 @@ class PlatformSettings(BaseSettings):
     """Folder or URL (fsspec) that holds MODEL/VERSION/."""
     title: str = Field(default="game", min_length=1, max_length=64)
     """Title for events that bring none."""
+    privacy_key: Path | None = None
+    """File of the secret with which forgotten players are hashed; every process that writes rows needs the same."""
 
     @classmethod
     def read(cls, **overrides: object) -> Self:
@@ -118,3 +125,8 @@ class PlatformSettings(BaseSettings):
     def model_store_url(self) -> str:
         """Root of the model store, with the embedded default filled in."""
         return self.model_store or str(self.paths.models)
+
+    @property
+    def privacy_key_file(self) -> Path:
+        """File of the secret of erasure, with the embedded default filled in."""
+        return self.privacy_key or self.paths.privacy / "key"

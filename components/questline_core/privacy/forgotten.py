@@ -1,0 +1,69 @@
+"""The players who were forgotten, known only by a keyed hash, so that a late event does not bring one back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from questline_core.privacy.key import PrivacyKey
+from questline_core.warehouse.port import Warehouse
+
+FORGOTTEN = "privacy.forgotten"
+SCHEMA = pa.schema(
+    [
+        pa.field("player_key", pa.string(), nullable=False),
+        pa.field("forgotten_at", pa.timestamp("us", "UTC"), nullable=False),
+    ]
+)
+PLAYER = "user_pseudo_id"
+"""Column of `telemetry.events` that names the player."""
+
+
+class Forgotten:
+    """Who was forgotten, as `privacy.forgotten` says; look again with `refresh`."""
+
+    def __init__(self, warehouse: Warehouse, key: PrivacyKey) -> None:
+        """Make the table if need be, and read it."""
+        self._warehouse, self._key = warehouse, key
+        self._keys = frozenset[str]()
+        self._version = ""
+        warehouse.create(FORGOTTEN, SCHEMA)
+        self.refresh()
+
+    def refresh(self) -> bool:
+        """Read the table if it has changed; True when somebody was forgotten since the last look."""
+        version = self._warehouse.version(FORGOTTEN)
+        if version == self._version:
+            return False
+        before, self._version = self._keys, version
+        found = self._warehouse.query(f"SELECT player_key FROM {FORGOTTEN}")  # noqa: S608 - our own name
+        self._keys = frozenset(found["player_key"].to_pylist())
+        return not self._keys <= before
+
+    def __contains__(self, player: str) -> bool:
+        return bool(self._keys) and self._key.of_player(player) in self._keys
+
+    def among(self, players: Iterable[str]) -> list[str]:
+        """Name those of these players who were forgotten."""
+        return [player for player in players if player in self] if self._keys else []
+
+    def without(self, rows: pa.Table, *, column: str = PLAYER) -> pa.Table:
+        """Leave out the rows of forgotten players. Each different player costs one hash; without a tombstone none."""
+        if not self._keys or not rows.num_rows:
+            return rows
+        import pyarrow.compute as pc  # noqa: PLC0415 - loads slowly, and few installations have forgotten anybody
+
+        gone = self.among(map(str, rows[column].unique().to_pylist()))
+        if not gone:
+            return rows
+        keep: Any = pc.invert(pc.is_in(rows[column], value_set=pa.array(gone, pa.string())))
+        return rows.filter(keep)
+
+    def add(self, player: str) -> None:
+        """Remember from now on that this player was forgotten."""
+        row = {"player_key": self._key.of_player(player), "forgotten_at": datetime.now(UTC)}
+        self._warehouse.append(FORGOTTEN, pa.Table.from_pylist([row], schema=SCHEMA), key="player_key")
+        self.refresh()
