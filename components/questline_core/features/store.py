@@ -10,6 +10,7 @@ from typing import Self
 import lmdb
 
 from questline_core.errors import BadInput, NotReady
+from questline_core.features.scrub import holds_bytes, scrub
 from questline_core.features.state import PlayerState, decode, encode
 
 _MAP_BYTES = 64 * 2**30  # address space and not disk: the file grows with what is in it
@@ -72,6 +73,16 @@ class FeatureStore:
                 transaction.put(_key(player), encode(state))
                 count += 1
         return count
+
+    def erase(self, player: str) -> bool:
+        """Remove a player for good: no page of the file holds the id afterwards. Tells whether the player was known."""
+        env = self._opened()
+        if env is None or not holds_bytes(self._folder / "data.mdb", _key(player)):
+            return False
+        with env.begin(write=True) as transaction:
+            known = transaction.delete(_key(player))
+        scrub(env)
+        return bool(known)
 
     def __enter__(self) -> Self:
         return self

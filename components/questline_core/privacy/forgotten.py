@@ -12,12 +12,8 @@ from questline_core.privacy.key import PrivacyKey
 from questline_core.warehouse.port import Warehouse
 
 FORGOTTEN = "privacy.forgotten"
-SCHEMA = pa.schema(
-    [
-        pa.field("player_key", pa.string(), nullable=False),
-        pa.field("forgotten_at", pa.timestamp("us", "UTC"), nullable=False),
-    ]
-)
+_TYPES: dict[str, pa.DataType] = {"player_key": pa.string(), "forgotten_at": pa.timestamp("us", "UTC")}
+SCHEMA = pa.schema(_TYPES)
 PLAYER = "user_pseudo_id"
 """Column of `telemetry.events` that names the player."""
 
@@ -40,7 +36,7 @@ class Forgotten:
             return False
         before, self._version = self._keys, version
         found = self._warehouse.query(f"SELECT player_key FROM {FORGOTTEN}")  # noqa: S608 - our own name
-        self._keys = frozenset(found["player_key"].to_pylist())
+        self._keys = frozenset(map(str, found["player_key"].to_pylist()))
         return not self._keys <= before
 
     def __contains__(self, player: str) -> bool:

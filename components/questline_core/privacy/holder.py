@@ -1,0 +1,23 @@
+"""What a place that holds players must be able to do, so that erasure reaches it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Holder(Protocol):
+    """One place: a table, the broker, a store, a folder of files. Both calls may be made again after a crash."""
+
+    @property
+    def name(self) -> str:
+        """The place, as the record names it."""
+
+    def find(self, player: str) -> int:
+        """Count what the place holds of a player: rows, messages, files."""
+
+    def erase(self, player: str) -> int:
+        """Remove all of it for good, also from the bytes on disk, and count it.
+
+        Raises:
+            BadInput: it cannot be removed; says why, and until when it stays.
+        """
