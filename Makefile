@@ -1,6 +1,6 @@
 # make alone lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint types arrows generated pytest format generate clean
+.PHONY: help setup demo test test-faults check lint types arrows generated pytest format generate clean
 
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
@@ -14,7 +14,7 @@ DATA := ../shared/data
 EVENTS ?= $(wildcard $(DATA)/flood_it_events/events.ndjson) $(addsuffix =waves,$(wildcard $(DATA)/waves_events/events.ndjson))
 
 help: ## List what make can do
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## Install everything into .venv (needs only Python 3.11+; uv is fetched if it is missing)
 
@@ -30,6 +30,9 @@ demo: setup ## The whole loop on this machine, in under five minutes
 	$(BIN)/questline demo $(addprefix --events ,$(EVENTS))
 
 test: check ## What CI runs
+
+test-faults: setup ## Kill gateway, stream and readers at random moments of 100,000 events
+	$(BIN)/pytest tests/faults -q -s --timeout=1800 --fault-events 100000 --fault-kills 4
 
 check: lint types arrows generated pytest ## All checks: lint, types, arrows between rooms, generated files, tests
 

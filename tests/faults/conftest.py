@@ -1,0 +1,11 @@
+"""How large the fault runs are: small in `make test`, large in `make test-faults`."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fault-events", type=int, help="Events of a fault run.")
+    parser.addoption("--fault-kills", type=int, help="Kills of each process of a fault run.")
+    parser.addoption("--fault-seed", type=int, help="Seed of the events and of the moments of the kills; random.")
