@@ -48,6 +48,11 @@ class Home:
         return self.root / "features"
 
     @property
+    def lookup(self) -> Path:
+        """The generations of the lookup of scored players, mapped by whoever answers from it."""
+        return self.root / "lookup"
+
+    @property
     def privacy(self) -> Path:
         """The secret of erasure, and the signed records of what was erased."""
         return self.root / "privacy"
