@@ -33,15 +33,14 @@ from questline_core.lookup.reader import open_generation
 from questline_core.lookup.score import KEY_BYTES, UNKNOWN, key_of
 from questline_core.warehouse.lock import write_lock
 
-SCHEMA = pa.schema(
-    [
-        pa.field("user_pseudo_id", pa.string(), nullable=False),
-        pa.field("probability", pa.float64(), nullable=False),
-        pa.field("source", pa.string(), nullable=False),
-        pa.field("churned", pa.int64()),
-        pa.field("reasons", pa.list_(pa.string())),
-    ]
-)
+_FIELDS: list[pa.Field[Any]] = [
+    pa.field("user_pseudo_id", pa.string(), nullable=False),
+    pa.field("probability", pa.float64(), nullable=False),
+    pa.field("source", pa.string(), nullable=False),
+    pa.field("churned", pa.int64()),
+    pa.field("reasons", pa.list_(pa.string())),
+]
+SCHEMA = pa.schema(_FIELDS)
 """Columns of the rows that are published: `churned` is 1, 0 or not decided; `reasons` are the strongest features."""
 
 KEEP = 2
@@ -205,7 +204,7 @@ class _Coder:
             if batch[name].null_count:
                 raise BadInput(f"a row for the lookup has no {name}; give one to every row")
         rows = np.empty(batch.num_rows, _ROW)
-        players = batch["user_pseudo_id"].to_pylist()
+        players: list[Any] = batch["user_pseudo_id"].to_pylist()
         keys = b"".join([blake2b(player.encode(), digest_size=KEY_BYTES).digest() for player in players])
         rows["key"] = np.frombuffer(keys, rows.dtype["key"])
         rows["probability"] = _check_probability("probability", batch["probability"].to_numpy())

@@ -123,11 +123,12 @@ def test_a_prior_and_a_threshold_are_probabilities(terms: dict[str, float]) -> N
 
 def test_a_row_without_a_player_and_other_columns_are_refused(tmp_path: Path) -> None:
     lacking = pa.RecordBatch.from_pylist([{"probability": 0.5, "source": "x"}], schema=SCHEMA)
+    terms = Terms(prior=0.5, threshold=0.5, lineage={})
 
     with pytest.raises(BadInput, match="no user_pseudo_id"):
-        publish(tmp_path, [lacking], Terms(prior=0.5, threshold=0.5, lineage={}), key=KEY)
+        publish(tmp_path, [lacking], terms, key=KEY)
     with pytest.raises(BadInput, match="must have the columns"):
-        publish(tmp_path, [lacking.select(["probability"])], key=KEY, prior=0.5, threshold=0.5, lineage={})
+        publish(tmp_path, [lacking.select(["probability"])], terms, key=KEY)
 
 
 def test_without_a_generation_the_lookup_says_what_to_do(tmp_path: Path) -> None:
