@@ -47,7 +47,7 @@ arrows: setup
 	$(BIN)/lint-imports
 
 generated: setup generate
-	@git diff --exit-code -- '*/pb/*' docs/events.md || { echo "generated files differ: commit what 'make generate' wrote"; exit 1; }
+	@git diff --exit-code -- '*/pb/*' docs/events.md terraform/schemas || { echo "generated files differ: commit what 'make generate' wrote"; exit 1; }
 
 pytest: setup
 	$(BIN)/pytest
@@ -67,6 +67,9 @@ generate: setup ## Make the generated files again from the .proto files
 	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	  --python_out=ingest --mypy_out=ingest ingest/questline_ingest/pb/open_inference.proto
 	$(BIN)/questline events schema --format markdown > docs/events.md
+	$(BIN)/questline events schema --format bigquery --table events > terraform/schemas/events.json
+	$(BIN)/questline events schema --format bigquery --table rejects > terraform/schemas/rejects.json
+	$(BIN)/questline events schema --format pubsub > terraform/schemas/event.proto
 
 clean: ## Remove the environment and all that was made here
 	rm -rf $(VENV) .tools .questline demo-out

@@ -21,6 +21,7 @@ class Format(StrEnum):
     """Forms in which a table's columns can be shown."""
 
     BIGQUERY = "bigquery"
+    PUBSUB = "pubsub"
     ARROW = "arrow"
     MARKDOWN = "markdown"
 
@@ -109,13 +110,16 @@ def schema(
     form: Annotated[Format, typer.Option("--format", help="How to show it.")] = Format.MARKDOWN,
     table: Annotated[TableName, typer.Option(help="Which table; the Markdown page shows all.")] = TableName.EVENTS,
 ) -> None:
-    """Show the columns of telemetry.events: the page docs/events.md, BigQuery's JSON, or the Arrow schema."""
+    """Show the event contract: the page docs/events.md, BigQuery's JSON, Pub/Sub's schema, or the Arrow schema."""
     from questline_core.events.reference import reference_page
+    from questline_core.events.registered import registered_schema
     from questline_core.events.schema import TABLES, arrow_schema, bigquery_schema
 
     if form is Format.MARKDOWN:
         print(reference_page(), end="")
     elif form is Format.BIGQUERY:
         print(json.dumps(bigquery_schema(TABLES[table]), indent=2))
+    elif form is Format.PUBSUB:
+        print(registered_schema(), end="")
     else:
         print(arrow_schema(TABLES[table]).to_string(truncate_metadata=False))

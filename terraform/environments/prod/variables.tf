@@ -1,0 +1,34 @@
+variable "project" {
+  description = "Project that holds everything."
+  type        = string
+}
+
+variable "operators" {
+  description = "Networks from which kubectl may reach the clusters: name to CIDR block."
+  type        = map(string)
+  default     = {}
+}
+
+variable "domain" {
+  description = "Host name at which game clients call."
+  type        = string
+  default     = null
+}
+
+variable "trigger_url" {
+  description = "Address of the trigger service, once the chart is installed."
+  type        = string
+  default     = null
+}
+
+variable "template" {
+  description = "gs:// address of the streaming job's template, once it is built."
+  type        = string
+  default     = null
+}
+
+variable "repository" {
+  description = "Cloud Build repository that holds the source."
+  type        = string
+  default     = null
+}
