@@ -17,7 +17,7 @@ from questline_beam.tables import EVENT_SCHEMA, REJECT_SCHEMA
 from questline_beam.transforms import Batch, TelemetryRows
 from questline_core.broker.port import Message
 
-ELEMENT_MESSAGES = 500
+ELEMENT_MESSAGES = 5_000
 """Messages in one element: a call of a step costs as much as some tens of messages."""
 
 

@@ -1,62 +1,69 @@
-"""Decode: bytes become events."""
+"""Decode: bytes become columns of events."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 import apache_beam as beam
+import pyarrow as pa
 from apache_beam.pvalue import PCollection
 from google.protobuf.message import DecodeError
 
 from questline_beam.transforms.batch_rules import sides_of
-from questline_beam.transforms.batches import Batch
+from questline_beam.transforms.batches import Arrived, Batch
 from questline_beam.transforms.rejects import from_gateway, is_reject, rejected
 from questline_core.broker.port import Message
 from questline_core.events.checks import Problem
+from questline_core.events.wire import read
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """An event, and the message that brought it."""
-
-    message: Message
-    event: Event
-
-
-def decode(batch: Batch[Message]) -> tuple[Batch[Arrived], Batch[Reject]]:
+def decode(batch: Batch[Message]) -> tuple[Arrived, Batch[Reject]]:
     """Read a batch; what the gateway rejected, and what is no event, goes to the dead-letter side."""
-    arrived = Batch[Arrived]()
-    rejects = Batch[Reject]()
+    events, rejects = list[Message](), Batch[Reject]()
     for message in batch:
-        try:
-            if is_reject(message):
-                rejects.append(from_gateway(message))
-            else:
-                arrived.append(Arrived(message, Event.FromString(message.data)))
-        except DecodeError:
-            rejects.append(rejected(message, _garbage(message), event_id=message.attributes.get("id", "")))
-    return arrived, rejects
+        if is_reject(message):
+            rejects.append(_read_reject(message))
+        else:
+            events.append(message)
+    pieces = list(_readable(events, rejects))
+    messages = [message for piece in pieces for message in piece.messages]
+    tables = [piece.columns for piece in pieces] or [read(Event, [])]
+    return Arrived(messages, pa.concat_tables(tables)), rejects
 
 
-def _itself(message: Message) -> Message:
-    return message
+def _read_reject(message: Message) -> Reject:
+    try:
+        return from_gateway(message)
+    except DecodeError:
+        return _garbage(message, "a serialized Reject")
 
 
-def _garbage(message: Message) -> Problem:
-    kind = "a serialized Reject" if is_reject(message) else "a serialized Event"
-    return Problem(reason="malformed", field="", message=f"the payload is not {kind}; look at it in `payload`")
+def _readable(messages: Sequence[Message], rejects: Batch[Reject]) -> Iterator[Arrived]:
+    """Read the messages in as few pieces as leave out those that are no events, which are added to the rejects."""
+    try:
+        if messages:
+            yield Arrived(messages, read(Event, [message.data for message in messages]))
+    except DecodeError:
+        half = len(messages) // 2
+        if half:
+            yield from _readable(messages[:half], rejects)
+            yield from _readable(messages[half:], rejects)
+        else:
+            rejects.append(_garbage(messages[0], "a serialized Event"))
 
 
-class Decode(
-    beam.PTransform[PCollection[Batch[Message]], tuple[PCollection[Batch[Arrived]], PCollection[Batch[Reject]]]]
-):
-    """Batches of messages become batches of events; returns these, and the rejects."""
+def _garbage(message: Message, kind: str) -> Reject:
+    text = f"the payload is not {kind}; look at it in `payload`"
+    problem = Problem(reason="malformed", field="", message=text)
+    return rejected(message, problem, event_id=message.attributes.get("id", ""))
 
-    def expand(
-        self, messages: PCollection[Batch[Message]]
-    ) -> tuple[PCollection[Batch[Arrived]], PCollection[Batch[Reject]]]:
+
+class Decode(beam.PTransform[PCollection[Batch[Message]], tuple[PCollection[Arrived], PCollection[Batch[Reject]]]]):
+    """Batches of messages become columns of events; returns these, and the rejects."""
+
+    def expand(self, messages: PCollection[Batch[Message]]) -> tuple[PCollection[Arrived], PCollection[Batch[Reject]]]:
         """See the class."""
-        sides = messages | "Read bytes" >> sides_of(decode, kept=Batch, message_of=_itself)
+        sides = messages | "Read bytes" >> sides_of(decode, kept=Arrived)
         return sides.kept, sides.rejected

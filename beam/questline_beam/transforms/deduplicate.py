@@ -8,35 +8,33 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import PCollection, TaggedOutput
 
-from questline_beam.transforms.batches import Batch
-from questline_beam.transforms.decode import Arrived
+from questline_beam.transforms.batches import Arrived
+from questline_core.events.sieve import first_of_each
 
 UNIQUE, DUPLICATES = "unique", "duplicates"
 
 
-def without_copies(batch: Batch[Arrived]) -> Batch[Arrived]:
+def without_copies(arrived: Arrived) -> Arrived:
     """Keep the first event of each id."""
-    first: dict[str, Arrived] = {}
-    for arrived in batch:
-        first.setdefault(arrived.event.event_id, arrived)
-    return Batch(first.values())
+    first = first_of_each(arrived.columns["event_id"])
+    return arrived if first is None else arrived.take(first)
 
 
-def _drop_copies(batch: Batch[Arrived]) -> Iterator[Any]:
-    unique = without_copies(batch)
+def _drop_copies(arrived: Arrived) -> Iterator[Any]:
+    unique = without_copies(arrived)
     yield unique
-    if len(unique) < len(batch):
-        yield TaggedOutput(DUPLICATES, len(batch) - len(unique))
+    if len(unique) < len(arrived):
+        yield TaggedOutput(DUPLICATES, len(arrived) - len(unique))
 
 
-class Deduplicate(beam.PTransform[PCollection[Batch[Arrived]], tuple[PCollection[Batch[Arrived]], PCollection[int]]]):
+class Deduplicate(beam.PTransform[PCollection[Arrived], tuple[PCollection[Arrived], PCollection[int]]]):
     """Batches of events lose copies; returns the rest, and how many copies were dropped.
 
     Copies in other batches are left to the warehouse, whose append leaves out event ids that it has.
     """
 
-    def expand(self, events: PCollection[Batch[Arrived]]) -> tuple[PCollection[Batch[Arrived]], PCollection[int]]:
+    def expand(self, events: PCollection[Arrived]) -> tuple[PCollection[Arrived], PCollection[int]]:
         """See the class."""
-        step = beam.FlatMap(_drop_copies).with_output_types(Batch)
+        step = beam.FlatMap(_drop_copies).with_output_types(Arrived)
         sides = events | "Drop copies" >> step.with_outputs(DUPLICATES, main=UNIQUE)
         return sides.unique, sides.duplicates

@@ -8,31 +8,40 @@ import apache_beam as beam
 from apache_beam.pvalue import PCollection
 
 from questline_beam.transforms.batch_rules import sides_of
-from questline_beam.transforms.batches import Batch
-from questline_beam.transforms.decode import Arrived
+from questline_beam.transforms.batches import Arrived, Batch
 from questline_beam.transforms.rejects import now_micros, rejected
-from questline_core.events.checks import check, complete
+from questline_core.broker.port import Message
+from questline_core.events.checks import check
+from questline_core.events.sieve import completed, doubtful
 from questline_core.pb.broker_pb2 import Reject
+from questline_core.pb.telemetry_pb2 import Event
 
 
-def validate(batch: Batch[Arrived], *, title: str) -> tuple[Batch[Arrived], Batch[Reject]]:
-    """Check a batch, and complete what did not come through the gateway, which completes events itself."""
-    kept = Batch[Arrived]()
+def validate(arrived: Arrived, *, title: str) -> tuple[Arrived, Batch[Reject]]:
+    """Check a batch, and complete what did not come through the gateway, which completes events itself.
+
+    The gateway has checked most events already, so whole columns are asked whether they are surely right, and only the
+    other events are looked at rule by rule.
+    """
     rejects = Batch[Reject]()
-    for arrived in batch:
-        event = arrived.event
-        if problem := check(event):
-            rejects.append(rejected(arrived.message, problem, event_id=event.event_id, title=event.title))
-            continue
-        if not (event.title and event.received_time and event.event_date):
-            complete(event, title=title, received_time=event.received_time or now_micros())
-        kept.append(arrived)
-    return kept, rejects
+    wrong = set[int]()
+    for row in doubtful(arrived.columns, [len(message.data) for message in arrived.messages]):
+        if reject := _problem(arrived.messages[row]):
+            rejects.append(reject)
+            wrong.add(row)
+    if wrong:
+        arrived = arrived.take([row for row in range(len(arrived)) if row not in wrong])
+    return Arrived(arrived.messages, completed(arrived.columns, title=title, now_us=now_micros())), rejects
 
 
-class Validate(
-    beam.PTransform[PCollection[Batch[Arrived]], tuple[PCollection[Batch[Arrived]], PCollection[Batch[Reject]]]]
-):
+def _problem(message: Message) -> Reject | None:
+    event = Event.FromString(message.data)
+    if problem := check(event):
+        return rejected(message, problem, event_id=event.event_id, title=event.title)
+    return None
+
+
+class Validate(beam.PTransform[PCollection[Arrived], tuple[PCollection[Arrived], PCollection[Batch[Reject]]]]):
     """Batches of events lose what breaks the contract; returns the rest, and the rejects."""
 
     def __init__(self, *, title: str) -> None:
@@ -40,9 +49,7 @@ class Validate(
         super().__init__()
         self._title = title
 
-    def expand(
-        self, events: PCollection[Batch[Arrived]]
-    ) -> tuple[PCollection[Batch[Arrived]], PCollection[Batch[Reject]]]:
+    def expand(self, events: PCollection[Arrived]) -> tuple[PCollection[Arrived], PCollection[Batch[Reject]]]:
         """See the class."""
-        sides = events | "Check the contract" >> sides_of(partial(validate, title=self._title), kept=Batch)
+        sides = events | "Check the contract" >> sides_of(partial(validate, title=self._title), kept=Arrived)
         return sides.kept, sides.rejected

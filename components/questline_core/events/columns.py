@@ -65,11 +65,12 @@ def columns(message: type[Message]) -> tuple[Column, ...]:
     Raises:
         TypeError: a field has a type that no column can hold; a mistake in the .proto file.
     """
-    return _columns(cast("Descriptor", message.DESCRIPTOR))
+    return columns_of(cast("Descriptor", message.DESCRIPTOR))
 
 
 @cache
-def _columns(descriptor: Descriptor) -> tuple[Column, ...]:
+def columns_of(descriptor: Descriptor) -> tuple[Column, ...]:
+    """List them by the description of the class; see `columns`."""
     return tuple(_column(field) for field in descriptor.fields)
 
 
@@ -82,7 +83,7 @@ def _column(field: FieldDescriptor) -> Column:
         repeated=field.is_repeated,
         nullable=field.has_presence,
         description=comment(field),
-        fields=_columns(cast("Descriptor", field.message_type)) if kind is Kind.RECORD else (),
+        fields=columns_of(cast("Descriptor", field.message_type)) if kind is Kind.RECORD else (),
     )
 
 

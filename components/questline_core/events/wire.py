@@ -1,7 +1,7 @@
 """Read serialized protobuf messages straight into Arrow columns; no message is made on the way.
 
-Most of a full event says what many others say: the same device, the same player's properties. So the records of an event
-are read as the bytes that they are at first, and only those that differ are decoded: half the work of decoding them all.
+Most of a full event says what many others say: the same device, the same player's properties. So the records of an
+event are read as the bytes that they are at first, and only those that differ are decoded.
 """
 
 from __future__ import annotations
@@ -12,15 +12,17 @@ from functools import cache
 from typing import Any, Protocol, cast
 
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from ptars import HandlerPool, PtarsConfig
 
-from questline_core.events.columns import Column, Kind, columns
+from questline_core.events.columns import Column, Kind, columns_of
 from questline_core.events.schema import arrow_field
+
+pc: Any = pyarrow.compute  # the stubs know fewer types than the functions take
 
 
 class Handler(Protocol):
@@ -34,13 +36,13 @@ def read(message: type[Message], payloads: Sequence[bytes]) -> pa.Table:
     """Read serialized messages of one class, in the order given.
 
     Returns:
-        A table with the columns of `arrow_schema(message)`, but a day is still text, and any column may be null: a field
-        that was not given is null, one that was given as zero or "" is zero or "".
+        A table with the columns of `arrow_schema(message)`, but a day is still text, and any column may be null: a
+        field that was not given is null, one that was given as zero or "" is zero or "".
 
     Raises:
         DecodeError: a payload is no such message; none is returned then.
     """
-    reader = _reader(message)
+    reader = _reader(cast("Descriptor", message.DESCRIPTOR))
     try:
         batch = reader.shallow.array_to_record_batch(pa.array(payloads, pa.binary()))
         arrays = [_column(array, part) for array, part in zip(batch.columns, reader.parts, strict=True)]
@@ -53,7 +55,7 @@ def read(message: type[Message], payloads: Sequence[bytes]) -> pa.Table:
 class _Part:
     """How one column is read."""
 
-    type: pa.DataType
+    type: Any
     repeated: bool
     record: Handler | None = None
 
@@ -66,12 +68,12 @@ class _Reader:
 
 
 @cache
-def _reader(message: type[Message]) -> _Reader:
+def _reader(descriptor: Descriptor) -> _Reader:
     config = PtarsConfig(list_value_nullable=True)
-    whole = HandlerPool([message.DESCRIPTOR.file], config=config)
-    flat = _with_records_as_bytes(cast("Descriptor", message.DESCRIPTOR))
-    table = columns(message)
-    records = {f.name: f.message_type for f in message.DESCRIPTOR.fields if f.message_type is not None}
+    whole = HandlerPool([descriptor.file], config=config)
+    flat = _with_records_as_bytes(descriptor)
+    records = {field.name: field.message_type for field in descriptor.fields if field.message_type is not None}
+    table = columns_of(descriptor)
     schema = pa.schema([_as_read(column) for column in table])
     parts = [
         _Part(
@@ -106,10 +108,10 @@ def _with_records_as_bytes(descriptor: Descriptor) -> Descriptor:
             flat.oneof_decl.add(name=f"_{field.name}")
     pool = DescriptorPool()
     pool.Add(FileDescriptorProto(name="flat.proto", package="flat", syntax="proto3", message_type=[flat]))
-    return cast("Descriptor", pool.FindMessageTypeByName(f"flat.{flat.name}"))
+    return pool.FindMessageTypeByName(f"flat.{flat.name}")
 
 
-def _column(array: pa.Array[Any], part: _Part) -> pa.Array[Any]:
+def _column(array: pa.Array[Any], part: _Part) -> Any:
     if part.record is None:
         return array.cast(part.type)
     lists = cast("pa.ListArray[Any]", array)
@@ -118,12 +120,18 @@ def _column(array: pa.Array[Any], part: _Part) -> pa.Array[Any]:
         return pa.ListArray.from_arrays(lists.offsets, records, type=part.type)
     if not len(lists.values):
         return pa.nulls(len(lists), part.type)
-    there = pc.greater(pc.list_value_length(lists), 0)
-    pieces = pc.if_else(there, pc.binary_join(lists, pa.scalar(b"", pa.binary())), None)
-    return _records(pieces, part.record, part.type)
+    return _records(_one_each(lists), part.record, part.type)
 
 
-def _records(serialized: pa.Array[Any], handler: Handler, kind: pa.DataType) -> pa.Array[Any]:
+def _one_each(lists: pa.ListArray[Any]) -> Any:
+    """Give the bytes of one record a row, null where there is none."""
+    lengths = pc.list_value_length(lists)
+    if pc.min_max(lengths).as_py() == {"min": 1, "max": 1}:
+        return lists.values
+    return pc.if_else(pc.equal(lengths, 0), None, pc.binary_join(lists, pa.scalar(b"", pa.binary())))
+
+
+def _records(serialized: pa.Array[Any], handler: Handler, kind: Any) -> Any:
     if not len(serialized):
         return pa.nulls(0, kind)
     coded = serialized.dictionary_encode()
