@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from questline_core.adapters import open_adapter
 
@@ -18,16 +17,18 @@ MESSAGE_ID = "message_id"
 """Attribute that the broker sets when it delivers: the same on every delivery of a message, and on no other message."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A payload, and attributes that are read without parsing it: `kind`, `id`, `name`, `time`, `trace`."""
+# Tuples, because a batch of them is made without a step of Python for each.
+class Message(NamedTuple):
+    """A payload, and attributes that are read without parsing it: `kind`, `id`, `name`, `time`, `trace`.
+
+    Many messages may share one mapping of attributes; a broker never changes it.
+    """
 
     data: bytes
     attributes: Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class Delivery(NamedTuple):
     """A message handed to a consumer, which must ack or nack it before its lease ends."""
 
     message: Message

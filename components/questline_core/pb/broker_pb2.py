@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from questline_core.pb import telemetry_pb2 as questline__core_dot_pb_dot_telemetry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equestline_core/pb/broker.proto\x12\x13questline.broker.v1\x1a!questline_core/pb/telemetry.proto\"\xa9\x01\n\x06Reject\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0btime_micros\x18\x06 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x07 \x01(\t\x12\r\n\x05title\x18\x08 \x01(\t\x12\x18\n\nmessage_id\x18\t \x01(\tB\x04\xb0\xbb\x18\x01\"\x98\x01\n\rStoredMessage\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x46\n\nattributes\x18\x02 \x03(\x0b\x32\x32.questline.broker.v1.StoredMessage.AttributesEntry\x1a\x31\n\x0f\x41ttributesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"C\n\x0bStoredGroup\x12\x34\n\x08messages\x18\x01 \x03(\x0b\x32\".questline.broker.v1.StoredMessageb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equestline_core/pb/broker.proto\x12\x13questline.broker.v1\x1a!questline_core/pb/telemetry.proto\"\xa9\x01\n\x06Reject\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0btime_micros\x18\x06 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x07 \x01(\t\x12\r\n\x05title\x18\x08 \x01(\t\x12\x18\n\nmessage_id\x18\t \x01(\tB\x04\xb0\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,14 +34,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REJECT'].fields_by_name['message_id']._loaded_options = None
   _globals['_REJECT'].fields_by_name['message_id']._serialized_options = b'\260\273\030\001'
-  _globals['_STOREDMESSAGE_ATTRIBUTESENTRY']._loaded_options = None
-  _globals['_STOREDMESSAGE_ATTRIBUTESENTRY']._serialized_options = b'8\001'
   _globals['_REJECT']._serialized_start=91
   _globals['_REJECT']._serialized_end=260
-  _globals['_STOREDMESSAGE']._serialized_start=263
-  _globals['_STOREDMESSAGE']._serialized_end=415
-  _globals['_STOREDMESSAGE_ATTRIBUTESENTRY']._serialized_start=366
-  _globals['_STOREDMESSAGE_ATTRIBUTESENTRY']._serialized_end=415
-  _globals['_STOREDGROUP']._serialized_start=417
-  _globals['_STOREDGROUP']._serialized_end=484
 # @@protoc_insertion_point(module_scope)

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from questline_core.errors import BadInput
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 10.0
+PAGE_BYTES = 16 << 10
+"""SQLite writes the log by two calls a page, so that commits of a group cost a third less than with pages of 4 KiB."""
 WAL_KEPT_BYTES = 4 << 20
-"""The write-ahead log is cut back to this size after a checkpoint."""
+"""The write-ahead log is copied into the database when it has this size, and cut back to it afterwards."""
 
 # The identity sets the messages of this file apart from those of one that lay here before. A commit's id stays in
 # `commits` after its group is gone, so ids never repeat. A slice is a set of messages of one group that were delivered
@@ -24,7 +26,7 @@ INSERT INTO spool VALUES (lower(hex(randomblob(8))));
 CREATE TABLE commits (
     id INTEGER PRIMARY KEY, time_micros INTEGER NOT NULL, events INTEGER NOT NULL, event_ids TEXT NOT NULL
 );
-CREATE TABLE groups (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE groups (id INTEGER PRIMARY KEY, checksum INTEGER NOT NULL, head BLOB NOT NULL, data BLOB NOT NULL);
 CREATE TABLE slices (
     group_id INTEGER NOT NULL, part INTEGER NOT NULL, attempt INTEGER NOT NULL, held_until REAL NOT NULL,
     messages INTEGER NOT NULL, positions TEXT NOT NULL, PRIMARY KEY (group_id, part)
@@ -60,12 +62,15 @@ def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, synchronous: str) -> None:
     if connection.execute("PRAGMA page_count").fetchone() == (0,):
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # counts in an empty file only, and writes to any other
+        # Both count in an empty file only, and the second writes to any other.
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
     _use_write_ahead_log(connection)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     connection.execute(
         "PRAGMA secure_delete = FAST"
     )  # some builds overwrite what is deleted, at the cost of writing it
+    connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_KEPT_BYTES // page_bytes(connection)}")
     connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
     with transaction(connection):
         (version,) = connection.execute("PRAGMA user_version").fetchone()

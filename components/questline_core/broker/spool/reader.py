@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias
 
-from google.protobuf.message import DecodeError
+import orjson
 
 from questline_core.broker.port import MAX_ATTEMPTS, MESSAGE_ID, Delivery, Message
 from questline_core.broker.spool import database, positions
-from questline_core.pb.broker_pb2 import StoredGroup
+from questline_core.broker.spool.group import DamagedGroup, StoredGroup, unpack
 
 KEPT_FREE_BYTES = 8 << 20
 """Free pages up to this size stay in the file for the next events; what is more is given back to the disk."""
@@ -25,6 +26,9 @@ Held: TypeAlias = tuple[int, int]
 
 Positions: TypeAlias = set[int]
 """Of messages in their group."""
+
+
+_delivery = partial(tuple.__new__, Delivery)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +104,7 @@ class Reader:
     def commits(self) -> Iterator[tuple[int, list[str]]]:
         """Go back over the commits: their time in microseconds, and their event ids."""
         for time_micros, ids in self._connection.execute("SELECT time_micros, event_ids FROM commits ORDER BY id DESC"):
-            yield time_micros, json.loads(ids)
+            yield time_micros, orjson.loads(ids)
 
     def close(self) -> None:
         """Close the database."""
@@ -146,27 +150,33 @@ class Reader:
 
     def _deliveries(self, held: _Slice, now: float) -> Iterator[Delivery]:
         try:
-            messages = StoredGroup.FromString(self._body(held.group)).messages
-        except DecodeError:
+            messages = self._messages(held.group)
+        except DamagedGroup:
             self._give_up_group(held, now)
-            return
+            return iter(())
+        names = [str(position) for position in held.positions]
+        if len(names) < len(messages):
+            messages = [messages[position] for position in held.positions]
         ack_prefix, id_prefix = f"{self.path.stem}/{held.group}/{held.attempt}/", f"{self._identity}-{held.group}-"
-        for position in held.positions:
-            message = messages[position]
-            yield Delivery(
-                message=Message(
-                    data=message.data, attributes={**message.attributes, MESSAGE_ID: f"{id_prefix}{position}"}
-                ),
-                ack_id=f"{ack_prefix}{position}",
-                attempt=held.attempt,
-            )
+        for (_, attributes), name in zip(messages, names, strict=True):
+            attributes[MESSAGE_ID] = id_prefix + name  # type: ignore[index] # `unpack` made it
+        return map(_delivery, zip(messages, [ack_prefix + name for name in names], repeat(held.attempt)))
 
-    def _body(self, group: int) -> bytes:
-        return bytes(self._connection.execute("SELECT body FROM groups WHERE id = ?", (group,)).fetchone()[0])
+    def _messages(self, group: int) -> list[Message]:
+        return unpack(self._stored(group))
+
+    def _raw(self, group: int) -> Message:
+        """What is left of a group that cannot be read."""
+        stored = self._stored(group)
+        return Message(stored.head + stored.data, {})
+
+    def _stored(self, group: int) -> StoredGroup:
+        row = self._connection.execute("SELECT checksum, head, data FROM groups WHERE id = ?", (group,)).fetchone()
+        return StoredGroup(*row)
 
     def _give_up_group(self, piece: _Slice, now: float) -> None:
         with database.transaction(self._connection):
-            self._keep_dead(piece.attempt, "its commit group cannot be read", now, [(self._body(piece.group), {})])
+            self._keep_dead(piece.attempt, "its commit group cannot be read", now, [self._raw(piece.group)])
             self._connection.execute("DELETE FROM slices WHERE group_id = ?", (piece.group,))
             self._drop_empty_groups({piece.group})
 
@@ -200,14 +210,17 @@ class Reader:
         )
 
     def _bury(self, piece: _Slice, members: Sequence[int], reason: str, now: float) -> None:
-        messages = StoredGroup.FromString(self._body(piece.group)).messages
-        dead = [(messages[position].data, dict(messages[position].attributes)) for position in members]
-        self._keep_dead(piece.attempt, reason, now, dead)
+        try:
+            messages = self._messages(piece.group)
+        except DamagedGroup:
+            self._keep_dead(piece.attempt, "its commit group cannot be read", now, [self._raw(piece.group)])
+            return
+        self._keep_dead(piece.attempt, reason, now, [messages[position] for position in members])
 
-    def _keep_dead(self, attempts: int, reason: str, now: float, dead: Sequence[tuple[bytes, dict[str, str]]]) -> None:
+    def _keep_dead(self, attempts: int, reason: str, now: float, dead: Sequence[Message]) -> None:
         self._connection.executemany(
             "INSERT INTO dead_letters (time_micros, attempts, reason, payload, attributes) VALUES (?, ?, ?, ?, ?)",
-            [(int(now * 1e6), attempts, reason, payload, json.dumps(attributes)) for payload, attributes in dead],
+            [(int(now * 1e6), attempts, reason, m.data, orjson.dumps(m.attributes).decode()) for m in dead],
         )
 
     def _give_space_back(self) -> None:

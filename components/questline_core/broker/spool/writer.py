@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import TypeAlias
 
-from questline_core.broker.port import EVENT, Message
+import orjson
+
+from questline_core.broker.port import Message
 from questline_core.broker.spool import database, positions
+from questline_core.broker.spool.group import cut, event_ids, pack
 from questline_core.durable import sync
 from questline_core.errors import BadInput, BrokerFull
-from questline_core.pb.broker_pb2 import StoredGroup
+
+_Waiting: TypeAlias = tuple[Sequence[Message], asyncio.Future[None]]
+"""What is to be stored, and what its caller waits for."""
 
 GROUP_MESSAGES, GROUP_BYTES = 1_000, 1 << 20
 """A row holds at most this much, so that a consumer that takes few messages reads little."""
@@ -26,14 +32,6 @@ KEPT_IDS = 200_000
 FREE_BYTES = 8 << 20
 """Left free on the disk, because a consumer needs some to record what it consumed, which gives space back."""
 RETRY_AFTER_S = 1.0
-
-
-@dataclass(slots=True)
-class _Waiting:
-    """What callers of one event loop wait for."""
-
-    messages: list[Sequence[Message]] = field(default_factory=list)
-    answers: list[asyncio.Future[None]] = field(default_factory=list)
 
 
 class Writer:
@@ -49,8 +47,8 @@ class Writer:
         self._connection = self._open()
         sync(path.parent)
         (self._kept_ids,) = self._connection.execute("SELECT coalesce(sum(events), 0) FROM commits").fetchone()
-        self._waiting: dict[asyncio.AbstractEventLoop, _Waiting] = {}
-        self._work, self._closing = threading.Condition(), False
+        self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._closing = self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"spool {path.stem}", daemon=True)
         self._thread.start()
 
@@ -65,36 +63,44 @@ class Writer:
         Raises:
             BrokerFull: none of them is stored.
         """
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[None] = loop.create_future()
-        with self._work:
-            if self._closing:
-                raise BrokerFull(str(self.path), "it is being closed", retry_after_s=RETRY_AFTER_S)
-            waiting = self._waiting.setdefault(loop, _Waiting())
-            waiting.messages.append(messages)
-            waiting.answers.append(answer)
-            self._work.notify()
+        if self._closing:
+            raise self._refusal("it is being closed")
+        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.put((messages, answer))
+        if self._closed:  # since the question above: nobody takes from the queue any more
+            self._refuse_waiting()
         await answer
 
     def close(self) -> None:
         """Commit what waits, then end the thread and close the database."""
-        with self._work:
-            self._closing = True
-            self._work.notify()
+        self._closing = True
+        self._waiting.put(None)
         self._thread.join()
+        self._closed = True
+        self._refuse_waiting()
         self._connection.close()
 
     def _run(self) -> None:
         while True:
-            with self._work:
-                self._work.wait_for(lambda: self._waiting or self._closing)
-                taken, self._waiting = self._waiting, {}
-            if not taken:
+            taken, last = self._take()
+            if taken:
+                failure = self._commit([message for messages, _ in taken for message in messages])
+                self._answer([answer for _, answer in taken], failure)
+            if last:
                 return
-            failure = self._commit([m for waiting in taken.values() for batch in waiting.messages for m in batch])
-            for loop, waiting in taken.items():
-                with suppress(RuntimeError):  # the loop was closed: nobody waits
-                    loop.call_soon_threadsafe(self._settle, waiting.answers, failure)
+
+    def _take(self) -> tuple[list[_Waiting], bool]:
+        """Wait for something, then take all that is there; also tells whether it is the last."""
+        first = self._waiting.get()
+        rest = [self._waiting.get() for _ in range(self._waiting.qsize())]  # nobody else takes
+        taken = [waiting for waiting in (first, *rest) if waiting is not None]
+        return taken, len(taken) <= len(rest)
+
+    def _answer(self, answers: Sequence[asyncio.Future[None]], failure: str | None) -> None:
+        """Settle the answers, each in its own event loop."""
+        for loop, own in groupby(answers, key=asyncio.Future.get_loop):
+            with suppress(RuntimeError):  # the loop was closed: nobody waits
+                loop.call_soon_threadsafe(self._settle, list(own), failure)
 
     def _settle(self, answers: Sequence[asyncio.Future[None]], failure: str | None) -> None:
         for answer in answers:
@@ -103,7 +109,16 @@ class Writer:
             if failure is None:
                 answer.set_result(None)
             else:
-                answer.set_exception(BrokerFull(str(self.path), failure, retry_after_s=RETRY_AFTER_S))
+                answer.set_exception(self._refusal(failure))
+
+    def _refuse_waiting(self) -> None:
+        with suppress(Empty):
+            while True:
+                if waiting := self._waiting.get_nowait():
+                    self._answer([waiting[1]], "it is being closed")
+
+    def _refusal(self, why: str) -> BrokerFull:
+        return BrokerFull(str(self.path), why, retry_after_s=RETRY_AFTER_S)
 
     def _commit(self, messages: Sequence[Message]) -> str | None:
         """Store all messages or none, and tell why none."""
@@ -112,7 +127,7 @@ class Writer:
             if self._free_bytes() < FREE_BYTES:
                 return f"the disk has less than {FREE_BYTES >> 20} MiB left"
             with database.transaction(self._connection):
-                for group in _groups(messages):
+                for group in cut(messages, most_messages=GROUP_MESSAGES, most_bytes=GROUP_BYTES):
                     self._insert(group)
                 self._forget_old_ids()
         except Exception as error:  # noqa: BLE001 - a dead thread would leave every caller waiting for ever
@@ -139,17 +154,12 @@ class Writer:
             self._connection = self._open()
 
     def _insert(self, group: Sequence[Message]) -> None:
-        stored = StoredGroup()
-        for message in group:
-            attributes = stored.messages.add(data=message.data).attributes
-            for key, value in message.attributes.items():  # `update` takes half as long again
-                attributes[key] = value
-        ids = [m.attributes["id"] for m in group if m.attributes.get("kind") == EVENT and "id" in m.attributes]
+        ids = event_ids(group)
         commit = self._connection.execute(
             "INSERT INTO commits (time_micros, events, event_ids) VALUES (?, ?, ?)",
-            (time.time_ns() // 1_000, len(ids), json.dumps(ids)),
+            (time.time_ns() // 1_000, len(ids), orjson.dumps(ids).decode()),
         ).lastrowid
-        self._connection.execute("INSERT INTO groups VALUES (?, ?)", (commit, stored.SerializeToString()))
+        self._connection.execute("INSERT INTO groups VALUES (?, ?, ?, ?)", (commit, *pack(group)))
         self._connection.execute(
             "INSERT INTO slices VALUES (?, 0, 0, 0, ?, ?)", (commit, len(group), positions.to_text(range(len(group))))
         )
@@ -163,13 +173,3 @@ class Writer:
                 return
             self._connection.execute("DELETE FROM commits WHERE id = ?", (oldest,))
             self._kept_ids -= events
-
-
-def _groups(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
-    start = size = 0
-    for end, message in enumerate(messages):
-        if end - start == GROUP_MESSAGES or (size > 0 and size + len(message.data) > GROUP_BYTES):
-            yield messages[start:end]
-            start, size = end, 0
-        size += len(message.data)
-    yield messages[start:]
