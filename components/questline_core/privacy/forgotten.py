@@ -58,6 +58,14 @@ class Forgotten:
         keep: Any = pc.invert(pc.is_in(rows[column], value_set=pa.array(gone, pa.string())))
         return rows.filter(keep)
 
+    def settle(self, table: str, rows: pa.Table, *, column: str = PLAYER) -> int:
+        """Erase those of the rows just written whose player was forgotten while they were on their way; counts them.
+
+        A writer calls it after every append: with `without` before it, no order of the two lets a player come back.
+        """
+        gone = self.among(map(str, rows[column].unique().to_pylist())) if rows.num_rows and self.refresh() else []
+        return self._warehouse.erase(table, column=column, values=gone) if gone else 0
+
     def add(self, player: str) -> None:
         """Remember from now on that this player was forgotten."""
         row = {"player_key": self._key.of_player(player), "forgotten_at": datetime.now(UTC)}

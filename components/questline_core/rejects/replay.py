@@ -1,0 +1,90 @@
+"""Send rejects again, mended or as they are, through the broker and the checks that every event passes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from google.protobuf.json_format import MessageToJson, Parse, ParseError
+
+from questline_core.broker.port import EVENT, Broker, Message
+from questline_core.errors import BadInput
+from questline_core.events.checks import Problem, complete
+from questline_core.pb.telemetry_pb2 import Event
+from questline_core.rejects.fixes import Rule, mend
+from questline_core.rejects.store import Reject, RejectStore
+
+BATCH = 1_000
+UNREADABLE = Problem(
+    reason="malformed", field="", message="the payload is no event; only a payload written anew can be replayed"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """What became of one reject."""
+
+    reject: Reject
+    event: Event
+    problem: Problem | None
+    """What still is wrong; None when it can be replayed."""
+
+
+def try_to_mend(rejects: Iterable[Reject], rules: Sequence[Rule], *, title: str) -> Iterable[Mended]:
+    """Mend rejects without sending anything."""
+    for reject in rejects:
+        event = reject.event()
+        if event is None:
+            yield Mended(reject=reject, event=Event(), problem=UNREADABLE)
+            continue
+        problem = mend(event, rules, message_id=reject.message_id)
+        if problem is None:
+            # The time when it first came: by it, a late event is told from an early one.
+            complete(event, title=title, received_time=reject.time_micros)
+        yield Mended(reject=reject, event=event, problem=problem)
+
+
+async def replay(mended: Sequence[Mended], broker: Broker, store: RejectStore, *, how: str) -> int:
+    """Send what is mended, and note that it was sent; returns how many.
+
+    After a crash between the two it is sent once more, with the same event id, which makes no second row.
+    """
+    ready = [one for one in mended if one.problem is None]
+    for start in range(0, len(ready), BATCH):
+        batch = ready[start : start + BATCH]
+        await broker.publish([_message(one.event) for one in batch])
+        store.mark_replayed([(one.reject.message_id, one.event.event_id) for one in batch], how=how)
+    return len(ready)
+
+
+def as_json(event: Event) -> str:
+    """Write an event so that a person can edit it."""
+    return str(MessageToJson(event, preserving_proto_field_name=True, ensure_ascii=False))
+
+
+def read_edited(path: Path) -> Event:
+    """Read an event that a person has edited.
+
+    Raises:
+        BadInput: the file is no event in JSON; says where.
+    """
+    try:
+        event = Event()
+        Parse(path.read_text(encoding="utf-8"), event)
+    except (OSError, UnicodeDecodeError, ParseError) as error:
+        raise BadInput(
+            f"{path} is no event in JSON ({error}); `questline rejects show ID --out FILE` writes one"
+        ) from None
+    return event
+
+
+def _message(event: Event) -> Message:
+    attributes = {
+        "kind": EVENT,
+        "id": event.event_id,
+        "name": event.event_name,
+        "time": str(event.received_time // 1000),
+        "trace": event.trace[:128],
+    }
+    return Message(data=event.SerializeToString(), attributes=attributes)

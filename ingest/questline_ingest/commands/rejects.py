@@ -1,0 +1,184 @@
+"""`questline rejects`: list what broke the contract, explain it, try fixes, and send it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from questline_core.rejects.replay import Mended
+    from questline_core.rejects.store import Reject, RejectStore
+
+rejects = typer.Typer(
+    help="List, explain, mend and replay rejected events.", no_args_is_help=True, add_completion=False
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for another program.")]
+Reason = Annotated[str | None, typer.Option(help="Only rejects of this reason.")]
+
+
+@rejects.command("list")
+def list_(*, as_json: Json = False) -> None:
+    """Group all rejects by reason and field, with the id of an example of each."""
+    from dataclasses import asdict
+
+    with _opened() as (_, store):
+        groups = store.groups()
+    if as_json:
+        print(json.dumps([asdict(group) for group in groups]))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("reason", "field", "count", "replayed", "last", "example", "what the newest says"):
+        table.add_column(column, overflow="fold", justify="right" if column in {"count", "replayed"} else "left")
+    for group in groups:
+        last = _time(group.last_micros)
+        counts = (f"{group.count:,}", f"{group.replayed:,}")
+        table.add_row(group.reason, group.field or "-", *counts, last, group.example, group.message)
+    Console().print(table if groups else "nothing was rejected")
+
+
+@rejects.command()
+def show(
+    message_id: Annotated[str, typer.Argument(help="As `questline rejects list` names it.")],
+    *,
+    out: Annotated[Path | None, typer.Option(help="Write the event here as JSON, to be edited and replayed.")] = None,
+) -> None:
+    """Show one reject: why it was rejected, and its event or its bytes."""
+    from questline_core.rejects.replay import as_json
+
+    with _opened() as (_, store):
+        [reject] = store.get([message_id])
+    event = reject.event()
+    print(f"{reject.message_id}: {reject.reason} {reject.field}, {reject.source}, {_time(reject.time_micros)}")
+    print(reject.message)
+    if event is None:
+        print(f"{len(reject.payload):,} bytes that are no event: {reject.payload[:256]!r}")
+    else:
+        print(as_json(event))
+    if out:
+        from questline_core.processes import write_atomically
+
+        write_atomically(out, as_json(event) if event is not None else "{}")
+
+
+@rejects.command()
+def explain(reason: Annotated[str | None, typer.Argument(help="A reason; all without one.")] = None) -> None:
+    """Say what a reason means, what usually causes it, and with which rule it is mended."""
+    from questline_core.errors import BadInput
+    from questline_core.rejects.reasons import REASONS
+
+    if reason is not None and reason not in REASONS:
+        raise BadInput(f"there is no reason {reason!r}; there are {', '.join(REASONS)}")
+    for name in [reason] if reason else REASONS:
+        told = REASONS[name]
+        print(f"{name}: {told.means}\n  usual cause: {told.usual_cause}")
+        print("".join(f"  {line}\n" for line in told.rule.splitlines()), end="")
+
+
+@rejects.command()
+def fix(
+    fixes: Annotated[Path, typer.Argument(help="Fix file, see docs/rejects.md.")],
+    *,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Try a fix file on all rejects that were not replayed, and send nothing: tell what would become of them."""
+    from questline_core.rejects.fixes import read_fixes
+
+    rules = read_fixes(fixes)
+    with _opened() as (settings, store):
+        mended = _mended(list(store.waiting(reason=reason)), rules, settings.title)
+    _tell(mended, "would be replayed", as_json=as_json)
+
+
+@rejects.command()
+def replay(
+    message_ids: Annotated[list[str] | None, typer.Argument(help="Only these; all that wait without one.")] = None,
+    *,
+    fixes: Annotated[Path | None, typer.Option("--fix", help="Mend with this fix file first.")] = None,
+    payload: Annotated[Path | None, typer.Option(help="Send this edited event in place of the one reject.")] = None,
+    reason: Reason = None,
+    as_json: Json = False,
+) -> None:
+    """Send rejects again through the checks; what still breaks the contract stays, and nothing is sent twice.
+
+    Ends with exit code 1 when something still breaks it.
+    """
+    import asyncio
+
+    from questline_core.broker.port import open_broker
+    from questline_core.rejects.fixes import read_fixes
+    from questline_core.rejects.replay import replay as send
+
+    rules = read_fixes(fixes) if fixes else []
+    with _opened() as (settings, store), closing(open_broker(settings.broker_url)) as broker:
+        chosen = [r for r in store.waiting(reason=reason) if not message_ids or r.message_id in message_ids]
+        store.get(message_ids or [])
+        if payload:
+            chosen = [_edited(chosen, message_ids or [], payload)] if chosen else []
+        mended = _mended(chosen, rules, settings.title)
+        how = "edited payload" if payload else "fix file" if fixes else "as it was"
+        asyncio.run(send(mended, broker, store, how=how))
+    _tell(mended, "replayed", as_json=as_json)
+    if any(one.problem for one in mended):
+        raise typer.Exit(1)
+
+
+def _edited(chosen: Sequence[Reject], message_ids: Sequence[str], payload: Path) -> Reject:
+    from dataclasses import replace
+
+    from questline_core.errors import BadInput
+    from questline_core.rejects.replay import read_edited
+
+    if len(message_ids) != 1:
+        raise BadInput("--payload takes the place of one reject; name the id of that one")
+    return replace(chosen[0], payload=read_edited(payload).SerializeToString())
+
+
+def _mended(rejects: Sequence[Reject], rules: Sequence[Any], title: str) -> list[Mended]:
+    from questline_core.rejects.replay import try_to_mend
+
+    return list(try_to_mend(rejects, rules, title=title))
+
+
+def _tell(mended: Sequence[Mended], done: str, *, as_json: bool) -> None:
+    from collections import Counter
+
+    from questline_core.rejects.store import anywhere
+
+    ready = sum(one.problem is None for one in mended)
+    left = Counter((one.problem.reason, anywhere(one.problem.field)) for one in mended if one.problem)
+    if as_json:
+        kinds = [{"reason": reason, "field": field, "count": count} for (reason, field), count in left.items()]
+        print(json.dumps({"ready": ready, "left": kinds}))
+        return
+    print(f"{ready:,} {done}, {left.total():,} still break the contract")
+    for (reason, field), count in left.most_common():
+        example = next(one for one in mended if one.problem and one.problem.reason == reason)
+        print(f"  {count:>8,}  {reason} {field}, such as {example.reject.message_id}")
+
+
+@contextmanager
+def _opened() -> Iterator[tuple[Any, RejectStore]]:
+    from questline_core.rejects.store import RejectStore
+    from questline_core.settings import PlatformSettings
+    from questline_core.warehouse.port import open_warehouse
+
+    settings = PlatformSettings.read()
+    with closing(open_warehouse(settings.warehouse_url)) as warehouse:
+        yield settings, RejectStore(warehouse)
+
+
+def _time(micros: int) -> str:
+    return datetime.fromtimestamp(micros / 1e6, UTC).isoformat(sep=" ", timespec="seconds")

@@ -1,0 +1,118 @@
+"""Rejects are listed, replayed once, and come out as rows."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from questline_core.errors import BadInput
+from questline_core.events.rows import to_table
+from questline_core.events.schema import arrow_schema
+from questline_core.pb.broker_pb2 import Reject as RejectMessage
+from questline_core.pb.telemetry_pb2 import Event
+from questline_core.rejects.fixes import Rule
+from questline_core.rejects.replay import Mended, as_json, read_edited, replay, try_to_mend
+from questline_core.rejects.store import RejectStore
+from questline_core.testing.memory_broker import MemoryBroker
+from questline_core.warehouse.port import REJECTS, Warehouse, open_warehouse
+
+NAMELESS = Event(event_id="e1", user_pseudo_id="p", event_timestamp=1_800_000_000_000_000, title="quest")
+RENAME = [Rule(reason="missing", field="event_name", set={"event_name": "unknown"})]
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+    with closing(open_warehouse(f"duckdb:{tmp_path / 'warehouse'}")) as opened:
+        opened.create(REJECTS, arrow_schema(RejectMessage))
+        payload = NAMELESS.SerializeToString()
+        for number, field in enumerate(("event_name", "event_params[3].key", "event_params[7].key"), 1):
+            keep(
+                opened, message_id=f"m{number}", payload=payload, reason="missing", field=field, time_micros=10 * number
+            )
+        keep(opened, message_id="m4", payload=b"\xff\xff", reason="malformed", field="", time_micros=40)
+        yield opened
+
+
+@pytest.fixture
+def store(warehouse: Warehouse) -> RejectStore:
+    return RejectStore(warehouse)
+
+
+def keep(warehouse: Warehouse, **fields: Any) -> None:
+    reject = RejectMessage(**fields, message=f"says {fields['message_id']}")
+    warehouse.append(REJECTS, to_table(RejectMessage, [reject]), key="message_id")
+
+
+def mended(store: RejectStore) -> list[Mended]:
+    return list(try_to_mend(store.waiting(), RENAME, title="game"))
+
+
+def test_rejects_are_grouped_by_reason_and_field_wherever_in_a_list_it_is(store: RejectStore) -> None:
+    found = [(g.reason, g.field, g.count, g.first_micros, g.last_micros, g.example) for g in store.groups()]
+
+    assert found == [
+        ("missing", "event_params[*].key", 2, 20, 30, "m3"),
+        ("malformed", "", 1, 40, 40, "m4"),
+        ("missing", "event_name", 1, 10, 10, "m1"),
+    ]
+
+
+def test_what_is_mended_is_sent_as_the_gateway_would_and_what_is_not_stays(store: RejectStore) -> None:
+    broker = MemoryBroker()
+
+    assert asyncio.run(replay(mended(store), broker, store, how="fix file")) == 3
+
+    sent = Event.FromString(broker.published[0].data)
+    assert (sent.event_name, sent.title, sent.event_date, sent.received_time) == ("unknown", "quest", "20270115", 10)
+    assert broker.published[0].attributes["kind"] == "event"
+    assert broker.published[0].attributes["id"] == "e1"
+    assert [reject.message_id for reject in store.waiting()] == ["m4"]
+    assert [(g.reason, g.count, g.replayed) for g in store.groups()] == [
+        ("missing", 2, 2),
+        ("malformed", 1, 0),
+        ("missing", 1, 1),
+    ]
+
+
+def test_a_second_replay_sends_nothing(store: RejectStore) -> None:
+    broker = MemoryBroker()
+    asyncio.run(replay(mended(store), broker, store, how="fix file"))
+
+    assert asyncio.run(replay(mended(store), broker, store, how="fix file")) == 0
+    assert len(broker.published) == 3
+
+
+def test_what_could_not_be_published_is_not_marked(store: RejectStore) -> None:
+    broker = MemoryBroker(failure=BadInput("full"))
+
+    with pytest.raises(BadInput):
+        asyncio.run(replay(mended(store), broker, store, how="fix file"))
+
+    assert len(list(store.waiting())) == 4
+
+
+def test_a_payload_survives_being_edited_and_an_unreadable_file_is_told(tmp_path: Path) -> None:
+    event = Event(event_id="e", event_timestamp=9_007_199_254_740_993, event_bundle_sequence_id=-(2**63))
+    event.event_params.add(key="k").value.double_value = 0.1
+    path = tmp_path / "event.json"
+    path.write_text(as_json(event))
+    assert read_edited(path) == event
+
+    path.write_text('{"event_nam": "x"}')
+    with pytest.raises(BadInput, match="event_nam"):
+        read_edited(path)
+
+
+def test_an_id_that_no_reject_has_is_told(store: RejectStore) -> None:
+    with pytest.raises(BadInput, match="nobody"):
+        store.get(["m1", "nobody"])
+
+
+def test_without_any_table_there_is_nothing(tmp_path: Path) -> None:
+    with closing(open_warehouse(f"duckdb:{tmp_path / 'fresh'}")) as fresh:
+        assert RejectStore(fresh).groups() == []
