@@ -1,0 +1,233 @@
+"""BigQuery ML statements, carried out: models in a folder, rows from whatever runs GoogleSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+
+from questline_core.bqml import exports, imported
+from questline_core.bqml.answers import ANSWERS, Question
+from questline_core.bqml.calls import Call, blanked, find_calls, input_query, replaced
+from questline_core.bqml.duck import DuckDbTables
+from questline_core.bqml.export_data import export_data
+from questline_core.bqml.imported import Imported
+from questline_core.bqml.model import Model, read_model
+from questline_core.bqml.options import IMPORTED, Options, read_options
+from questline_core.bqml.store import ModelStore, model_name
+from questline_core.bqml.text import Reader, Text, listed
+from questline_core.bqml.training import Order, train
+from questline_core.bqml.transform import Ask, Transform, read_transform
+from questline_core.errors import BadInput
+
+if TYPE_CHECKING:
+    import duckdb
+
+_T = TypeVar("_T")
+_NOTHING: pa.Table = pa.table({})
+
+
+@dataclass(frozen=True, slots=True)
+class _Create:
+    """CREATE MODEL as it was read."""
+
+    name: str
+    place: str
+    replace: bool
+    if_missing: bool
+    options: Options
+    transform: Transform | None
+    query: str | None
+
+
+class Statements:
+    """Carries out BigQuery ML statements; queries go to `ask`, which knows the tables."""
+
+    def __init__(self, ask: Ask, folder: Path, *, seed: int = 0) -> None:
+        """Keep models in a folder; `seed` decides on random splits, samples and first weights."""
+        self._ask, self.models, self._seed = ask, ModelStore(folder), seed
+
+    def run(self, sql: str, **parameters: Any) -> pa.Table:
+        """Run one statement: a BigQuery ML one gives an empty table, a query its rows.
+
+        Raises:
+            BadInput: the statement cannot be carried out; tells where in the text and what is allowed.
+        """
+        done = self.execute(sql, parameters)
+        return self._rows(sql, parameters) if done is None else done
+
+    def execute(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table | None:
+        """Carry out CREATE MODEL, DROP MODEL, EXPORT MODEL or EXPORT DATA; None for any other statement.
+
+        Raises:
+            BadInput: as `run`.
+        """
+        text = Text(sql)
+        reader = Reader(text, parameters)
+        for words, step in self._steps().items():
+            if reader.accept(*words.split()):
+                step(reader)
+                return _NOTHING
+        return None
+
+    def expand(self, sql: str, parameters: Mapping[str, Any]) -> tuple[str, dict[str, pa.Table]]:
+        """Answer the ML table functions of any statement: gives it with names in their place, and what they name.
+
+        Raises:
+            BadInput: a function is unknown, or cannot answer; tells where.
+        """
+        text = Text(sql)
+        calls = list(find_calls(text))
+        names = [f"_ml_{call.first}" for call in calls]
+        answers = [self._answer(text, call, parameters) for call in calls]
+        return replaced(text, calls, names), dict(zip(names, answers, strict=True))
+
+    def _steps(self) -> Mapping[str, Callable[[Reader], None]]:
+        return {
+            "CREATE OR REPLACE MODEL": lambda reader: self._create(reader, replace=True),
+            "CREATE MODEL": lambda reader: self._create(reader, replace=False),
+            "DROP MODEL": self._drop,
+            "EXPORT MODEL": self._export_model,
+            "EXPORT DATA": self._export_data,
+        }
+
+    def _rows(self, sql: str, parameters: Mapping[str, Any]) -> pa.Table:
+        sql, relations = self.expand(sql, parameters)
+        return self._ask(sql, relations, parameters)
+
+    def _create(self, reader: Reader, *, replace: bool) -> None:
+        wanted = _read_create(reader, replace=replace)
+        if self.models.has(wanted.name) and not replace:
+            if wanted.if_missing:
+                return
+            raise BadInput(f"{wanted.place}: there is a model {wanted.name} already; write CREATE OR REPLACE MODEL")
+        if wanted.options.model_type in IMPORTED:
+            self.models.put(wanted.name, lambda folder: imported.copy(folder, wanted.options, reader.text.text))
+            return
+        if wanted.query is None:
+            raise reader.wrong("AS and the query that gives the training rows")
+        rows = self._rows(wanted.query, reader.parameters)
+        order = Order(statement=reader.text.text, options=wanted.options, transform=wanted.transform, seed=self._seed)
+        self.models.put(wanted.name, train(order, rows, self._ask))
+
+    def _drop(self, reader: Reader) -> None:
+        if_there = reader.accept("IF", "EXISTS")
+        name = self._known_name(reader, may_miss=if_there)
+        _end(reader)
+        self.models.drop(name)
+
+    def _export_model(self, reader: Reader) -> None:
+        name = self._known_name(reader)
+        reader.expect("OPTIONS")
+        uri = exports.read_uri(reader)
+        _end(reader)
+        exports.export_model(self._model(name), uri)
+
+    def _export_data(self, reader: Reader) -> None:
+        export_data(reader, lambda sql: self._rows(sql, reader.parameters))
+
+    def _known_name(self, reader: Reader, *, may_miss: bool = False) -> str:
+        place = reader.text.place(reader.index)
+        name = model_name(reader.name(), place)
+        if not may_miss:
+            _placed(place, lambda: self.models.current(name))
+        return name
+
+    def _model(self, name: str) -> Model | Imported:
+        model = read_model(self.models.current(name))
+        return Imported(model.folder, model.facts) if model.type in IMPORTED else model
+
+    def _answer(self, text: Text, call: Call, parameters: Mapping[str, Any]) -> pa.Table:
+        answer, arguments, place = ANSWERS[call.name], text.arguments(call.opening), text.place(call.first)
+        reader = Reader(text, parameters, call.opening + 1)
+        reader.expect("MODEL")
+        name = self._known_name(reader)
+        if not arguments or reader.index != arguments[0][1]:
+            raise reader.wrong("a comma or )")
+        rows, settings, thresholds = None, dict[str, Any](), None
+        for first, after in arguments[1:]:
+            word = text.word(first)
+            if word == "STRUCT":
+                settings = _settings(text, first, call.name, parameters)
+            elif answer.thresholds and word in ("GENERATE_ARRAY", "["):
+                thresholds = self._thresholds(text, first, after, parameters)
+            elif answer.rows == "none":
+                raise BadInput(f"{text.place(first)}: ML.{call.name} takes no rows, only the model")
+            elif rows is not None:
+                raise BadInput(f"{text.place(first)}: ML.{call.name} takes rows once")
+            else:
+                rows = self._rows(input_query(text, first, after), parameters)
+        if rows is None and answer.rows == "needed":
+            raise BadInput(f"{place}: ML.{call.name} needs rows: (query) or TABLE name after the model")
+        model = self._model(name)
+        if isinstance(model, Imported):
+            if call.name != "PREDICT" or rows is None:
+                raise BadInput(f"{place}: {name} is an imported TENSORFLOW model; it answers ML.PREDICT only")
+            found, known = rows, model
+            return _placed(place, lambda: known.predict(found))
+        question = Question(model=model, rows=rows, settings=settings, thresholds=thresholds, ask=self._ask)
+        return _placed(place, lambda: answer.answer(question))
+
+    def _thresholds(self, text: Text, first: int, after: int, parameters: Mapping[str, Any]) -> list[float]:
+        span = text.span(first, after)
+        query = f"SELECT {text.text[span.start : span.stop]} AS thresholds"
+        found = _placed(text.place(first), lambda: self._ask(query, {}, parameters))
+        return [float(value) for value in found.column("thresholds")[0].as_py()]
+
+
+class Executor(Statements):
+    """BigQuery ML on any DuckDB: DATASET.TABLE is the connection's table TABLE in its schema DATASET."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, folder: Path | str, *, seed: int = 0) -> None:
+        """Run queries on a connection and keep models in a folder, which need not exist yet."""
+        super().__init__(DuckDbTables(connection).ask, Path(folder), seed=seed)
+
+
+def _read_create(reader: Reader, *, replace: bool) -> _Create:
+    if_missing = not replace and reader.accept("IF", "NOT", "EXISTS")
+    place = reader.text.place(reader.index)
+    name = model_name(reader.name(), place)
+    transform = read_transform(reader) if reader.accept("TRANSFORM") else None
+    if not reader.accept("OPTIONS"):
+        raise reader.wrong("TRANSFORM(…) or OPTIONS(MODEL_TYPE = …, …)" if transform is None else "OPTIONS(…)")
+    options, query = read_options(reader), None
+    if reader.accept("AS"):
+        if reader.done():
+            raise reader.wrong("the query that gives the training rows")
+        if options.model_type in IMPORTED:
+            raise BadInput(
+                f"{reader.text.place(reader.index - 1)}: an imported model takes no query; end after OPTIONS(…)"
+            )
+        last = len(reader.text.tokens) - (reader.text.word(len(reader.text.tokens) - 1) == ";")
+        query = blanked(reader.text, reader.text.span(reader.index, last))
+    else:
+        _end(reader)
+    return _Create(name, place, replace, if_missing, options, transform, query)
+
+
+def _placed(place: str, step: Callable[[], _T]) -> _T:
+    try:
+        return step()
+    except BadInput as error:
+        raise BadInput(f"{place}: {error}") from None
+
+
+def _end(reader: Reader) -> None:
+    if not reader.done():
+        raise reader.wrong("the end of the statement")
+
+
+def _settings(text: Text, first: int, function: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    allowed = ANSWERS[function].settings
+    found = Reader(text, parameters, first).value()
+    if not isinstance(found, dict):
+        raise BadInput(f"{text.place(first)}: name the fields of this STRUCT, such as STRUCT(0.5 AS threshold)")
+    for name in found:
+        if name.lower() not in allowed:
+            takes = f"its settings are {listed(allowed)}" if allowed else "it has none"
+            places = [i for i, _ in enumerate(text.tokens) if i > first and text.tokens[i].text == name]
+            raise BadInput(f"{text.place(places[0])}: ML.{function} has no setting {name}; {takes}")
+    return {name.lower(): value for name, value in found.items()}

@@ -1,0 +1,182 @@
+"""EXPORT DATA: the rows of a query as CSV, JSON or Parquet files, one or several by a * in the URI."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pc_csv
+import pyarrow.parquet as pq
+
+from questline_core.bqml import places
+from questline_core.bqml.calls import blanked
+from questline_core.bqml.text import Reader, listed
+from questline_core.errors import BadInput
+
+_SHARD_BYTES = 256 * 2**20
+_FORMATS = {"CSV": ("", "GZIP"), "JSON": ("", "GZIP"), "PARQUET": ("", "SNAPPY", "GZIP", "ZSTD")}
+_OPTIONS = {
+    "URI": str,
+    "FORMAT": str,
+    "COMPRESSION": str,
+    "OVERWRITE": bool,
+    "HEADER": bool,
+    "FIELD_DELIMITER": str,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    uri: str
+    format: str
+    compression: str
+    overwrite: bool
+    header: bool
+    delimiter: str
+    place: str
+
+
+def export_data(reader: Reader, rows_of: Callable[[str], pa.Table]) -> None:
+    """Carry out EXPORT DATA from OPTIONS on.
+
+    Raises:
+        BadInput: an option is unknown or wrong, the query fails, or files are there and OVERWRITE is not TRUE.
+    """
+    reader.expect("OPTIONS")
+    wanted = _read(reader)
+    reader.expect("AS")
+    if reader.done():
+        raise reader.wrong("a query")
+    rows = rows_of(blanked(reader.text, reader.text.span(reader.index, len(reader.text.tokens))).rstrip("; \n"))
+    there = places.present(wanted.uri)
+    if there and not wanted.overwrite:
+        raise BadInput(f"{wanted.place}: {there[0]} is there already; write OVERWRITE = TRUE to replace it")
+    with tempfile.TemporaryDirectory() as aside:
+        folder, _, name = wanted.uri.rpartition("/")
+        for number, shard in enumerate(_shards(rows)):
+            _write(Path(aside) / name.replace("*", f"{number:012d}"), shard, wanted)
+        places.remove(wanted.uri, there)
+        places.deliver(Path(aside), folder or ".")
+
+
+def _read(reader: Reader) -> _Wanted:
+    found, opening = dict[str, Any](), reader.skip_brackets()[0]
+    after_all, text = reader.index, reader.text
+    places_of = dict[str, str]()
+    for first, after in text.arguments(opening):
+        reader.index = first
+        name = reader.name().upper()
+        if name not in _OPTIONS:
+            raise BadInput(
+                f"{text.place(first)}: EXPORT DATA has no option {name} here; supported are {listed(list(_OPTIONS))}"
+            )
+        reader.expect("=")
+        places_of[name] = text.place(reader.index)
+        found[name] = reader.value()
+        if not isinstance(found[name], _OPTIONS[name]):
+            raise BadInput(f"{places_of[name]}: the option {name} cannot be {found[name]!r}")
+        if reader.index != after:
+            raise reader.wrong("a comma or )")
+    reader.index = after_all
+    return _checked(found, places_of, text.place(opening))
+
+
+def _checked(found: dict[str, Any], places_of: dict[str, str], opening: str) -> _Wanted:
+    for name in ("URI", "FORMAT"):
+        if name not in found:
+            raise BadInput(f"{opening}: EXPORT DATA needs the option {name}")
+    form, compression = found["FORMAT"].upper(), found.get("COMPRESSION", "").upper()
+    if form not in _FORMATS:
+        raise BadInput(f"{places_of['FORMAT']}: {form!r} is no format here; supported are {listed(list(_FORMATS))}")
+    if compression not in _FORMATS[form]:
+        raise BadInput(
+            f"{places_of['COMPRESSION']}: {form} is not compressed by {compression!r}; supported are {listed(_FORMATS[form][1:])}"
+        )
+    if found["URI"].rpartition("/")[2].count("*") != 1 or found["URI"].count("*") != 1:
+        raise BadInput(f"{places_of['URI']}: the URI needs exactly one *, in the file's name, such as scores-*.csv")
+    for name in ("HEADER", "FIELD_DELIMITER"):
+        if name in found and form != "CSV":
+            raise BadInput(f"{places_of[name]}: the option {name} goes with FORMAT 'CSV', not {form!r}")
+    delimiter = {"tab": "\t", "\\t": "\t"}.get(found.get("FIELD_DELIMITER", ","), found.get("FIELD_DELIMITER", ","))
+    if len(delimiter.encode()) != 1:
+        raise BadInput(f"{places_of['FIELD_DELIMITER']}: FIELD_DELIMITER is one character, or 'tab'")
+    return _Wanted(
+        uri=found["URI"],
+        format=form,
+        compression=compression,
+        overwrite=found.get("OVERWRITE", False),
+        header=found.get("HEADER", False),
+        delimiter=delimiter,
+        place=places_of["URI"],
+    )
+
+
+def _shards(rows: pa.Table) -> Iterator[pa.Table]:
+    count = max(1, -(-rows.nbytes // _SHARD_BYTES))
+    size = max(1, -(-rows.num_rows // count))
+    for start in range(0, max(rows.num_rows, 1), size):
+        yield rows.slice(start, size)
+
+
+def _write(path: Path, rows: pa.Table, wanted: _Wanted) -> None:
+    if wanted.format == "PARQUET":
+        pq.write_table(rows, path, compression=wanted.compression.lower() or "none")
+        return
+    content = _csv(rows, wanted) if wanted.format == "CSV" else _json(rows)
+    path.write_bytes(gzip.compress(content, mtime=0) if wanted.compression else content)
+
+
+def _csv(rows: pa.Table, wanted: _Wanted) -> bytes:
+    columns = dict[str, Any]()
+    for name in rows.column_names:
+        column = rows.column(name)
+        if pa.types.is_nested(column.type):
+            raise BadInput(f"the column {name} is {column.type}; CSV has no arrays and structs: use JSON or PARQUET")
+        if pa.types.is_timestamp(column.type) or pa.types.is_binary(column.type):
+            column = pa.array([_plain(value) for value in column.to_pylist()], pa.string())
+        columns[name] = column
+    sink = pa.BufferOutputStream()
+    options = pc_csv.WriteOptions(include_header=False, delimiter=wanted.delimiter, quoting_style="needed")
+    if wanted.header:
+        sink.write((wanted.delimiter.join(rows.column_names) + "\n").encode())
+    pc_csv.write_csv(pa.table({n: _cells(c, wanted.delimiter) for n, c in columns.items()}), sink, options)
+    return bytes(sink.getvalue())
+
+
+def _cells(column: Any, delimiter: str) -> Any:
+    """Quote only what must be: pyarrow quotes all text, or none."""
+    del delimiter
+    return pc.cast(column, pa.string()) if pa.types.is_decimal(column.type) else column
+
+
+def _json(rows: pa.Table) -> bytes:
+    lines = [json.dumps({k: _plain(v) for k, v in row.items() if v is not None}) for row in rows.to_pylist()]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _plain(value: Any) -> Any:
+    """Write a value as BigQuery exports it: INT64 as text, times in UTC, bytes in base64."""
+    if isinstance(value, bool) or value is None or isinstance(value, (float, str)):
+        return value
+    if isinstance(value, datetime):
+        zone = " UTC" if value.tzinfo else ""
+        return (
+            f"{value:%Y-%m-%d %H:%M:%S}" + (f".{value.microsecond:06d}".rstrip("0") if value.microsecond else "") + zone
+        )
+    if isinstance(value, (int, Decimal, date)):
+        return str(value)
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value]

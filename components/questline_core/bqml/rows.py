@@ -1,0 +1,105 @@
+"""The rows a model is trained on: one fixed order, a name for their content, label taken off, split in two."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from questline_core.bqml.options import Options
+from questline_core.bqml.preprocessing import Array
+from questline_core.errors import BadInput
+
+_SMALL, _LARGE, _LARGE_EVAL = 500, 50_000, 10_000
+"""AUTO_SPLIT: below 500 rows all train, above 50,000 exactly 10,000 are held out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Training and evaluation rows; `held_out` is empty when all rows train."""
+
+    training: pa.Table
+    held_out: pa.Table
+
+
+def ordered(table: pa.Table) -> tuple[pa.Table, str]:
+    """Bring rows into an order that depends on their content only, and name that content.
+
+    A query gives its rows in any order; the model must not depend on it.
+    """
+    with duckdb.connect(config={"autoload_known_extensions": False}) as database:
+        database.execute("SET TimeZone = 'UTC'")
+        database.register("given", table)
+        hashes = database.sql("SELECT hash(given) AS h FROM given").to_arrow_table().column("h").to_numpy()
+    order = np.argsort(hashes, kind="stable")
+    content = hashlib.sha256(str(table.schema.names).encode() + hashes[order].tobytes()).hexdigest()
+    return table.take(pa.array(order)), content
+
+
+def split(table: pa.Table, options: Options, *, seed: int) -> Rows:
+    """Split rows as DATA_SPLIT_METHOD says; the split column leaves the rows.
+
+    Raises:
+        BadInput: the split column is missing or of a wrong type, or no row is left to train on.
+    """
+    method, column = options["DATA_SPLIT_METHOD"], options["DATA_SPLIT_COL"]
+    held_out = _held_out(table, options, method, seed=seed)
+    if column is not None:
+        table = table.drop_columns([column_named(table, column)])
+    rows = Rows(table.filter(pa.array(~held_out)), table.filter(pa.array(held_out)))
+    if not rows.training.num_rows:
+        raise BadInput(f"no row is left to train on: {table.num_rows} rows came, split by {method}")
+    return rows
+
+
+def _held_out(table: pa.Table, options: Options, method: str, *, seed: int) -> Array:
+    count = table.num_rows
+    mask = np.zeros(count, bool)
+    if method == "NO_SPLIT":
+        return mask
+    if method == "CUSTOM":
+        column = table.column(column_named(table, options["DATA_SPLIT_COL"]))
+        if not pa.types.is_boolean(column.type):
+            raise BadInput(
+                f"DATA_SPLIT_METHOD 'CUSTOM' needs a BOOL column; {options['DATA_SPLIT_COL']} is {column.type}"
+            )
+        return np.asarray(pc.fill_null(column, True).to_numpy(zero_copy_only=False), bool)  # noqa: FBT003 - NULL is held out
+    fraction = options["DATA_SPLIT_EVAL_FRACTION"]
+    if method == "SEQ":
+        size = round(count * (0.2 if fraction is None else fraction))
+        column = table.column(column_named(table, options["DATA_SPLIT_COL"]))
+        order = pc.sort_indices(column, null_placement="at_start").to_numpy()
+        mask[order[count - size :]] = True
+        return mask
+    mask[np.random.default_rng(seed).permutation(count)[: _eval_rows(count, fraction)]] = True
+    return mask
+
+
+def _eval_rows(count: int, fraction: float | None) -> int:
+    if fraction is not None:
+        return round(count * fraction)
+    if count < _SMALL:
+        return 0
+    return _LARGE_EVAL if count > _LARGE else round(count * 0.2)
+
+
+def column_named(table: pa.Table, name: str) -> str:
+    """Find a column by its name in any case.
+
+    Raises:
+        BadInput: there is none.
+    """
+    for column in table.column_names:
+        if column.lower() == name.lower():
+            return column
+    raise BadInput(f"the query gives no column {name}; it gives {', '.join(table.column_names)}")
+
+
+def label_values(column: pa.ChunkedArray[Any]) -> list[Any]:
+    """List the classes of a label, smallest first: the last of two is the positive one."""
+    return sorted(pc.unique(column.drop_null()).to_pylist())

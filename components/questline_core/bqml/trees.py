@@ -1,0 +1,115 @@
+"""Boosted trees by XGBoost, told in BigQuery ML's options."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xgboost as xgb
+from scipy import sparse
+
+from questline_core.bqml.linear import Problem, Progress
+from questline_core.bqml.options import Options
+from questline_core.bqml.preprocessing import Array, Matrix
+
+_THREADS = 2
+"""Fixed, and not the machine's number of cores: sums in another order can choose another split."""
+
+_SAME = {
+    "MAX_TREE_DEPTH": "max_depth",
+    "L1_REG": "alpha",
+    "L2_REG": "lambda",
+    "LEARN_RATE": "eta",
+    "MIN_TREE_CHILD_WEIGHT": "min_child_weight",
+    "MIN_SPLIT_LOSS": "gamma",
+    "SUBSAMPLE": "subsample",
+    "COLSAMPLE_BYTREE": "colsample_bytree",
+    "COLSAMPLE_BYLEVEL": "colsample_bylevel",
+    "COLSAMPLE_BYNODE": "colsample_bynode",
+    "NUM_PARALLEL_TREE": "num_parallel_tree",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trees:
+    """A trained booster."""
+
+    booster: xgb.Booster
+
+    def margins(self, matrix: Matrix) -> Array:
+        """Give the value, or the logits, for each row: (rows, outputs)."""
+        found = self.booster.predict(_matrix(matrix), output_margin=True)
+        return np.asarray(found, float).reshape(len(found), -1)
+
+    def contributions(self, matrix: Matrix, *, approximate: bool) -> Array:
+        """Give each column's share in the margins, the bias last: (rows, outputs, columns + 1)."""
+        found = self.booster.predict(_matrix(matrix), pred_contribs=True, approx_contribs=approximate)
+        return np.asarray(found, float).reshape(len(found), -1, found.shape[-1])
+
+    def importance(self, columns: int) -> Mapping[str, Array]:
+        """Give how often each column splits (weight), and its mean gain and cover."""
+        found = {}
+        for kind in ("weight", "gain", "cover"):
+            scores = self.booster.get_score(importance_type=kind)
+            found[kind] = np.array([float(scores.get(f"f{index}", 0.0)) for index in range(columns)])
+        return found
+
+
+def train(problem: Problem, held_out: Problem | None, options: Options, progress: Progress, *, seed: int) -> Trees:
+    """Fit a booster; it stops early as `progress` says."""
+    evals = [(_labelled(problem), "train")] + ([(_labelled(held_out), "eval")] if held_out else [])
+    booster = xgb.train(
+        _parameters(problem, options, seed=seed),
+        evals[0][0],
+        num_boost_round=options["MAX_ITERATIONS"],
+        evals=evals,
+        callbacks=[_Watch(progress, options["LEARN_RATE"])],
+        verbose_eval=False,
+    )
+    return Trees(booster)
+
+
+def _parameters(problem: Problem, options: Options, *, seed: int) -> dict[str, Any]:
+    if not problem.classify:
+        objective = {"objective": "reg:squarederror", "eval_metric": "rmse"}
+    elif problem.outputs == 1:
+        objective = {"objective": "binary:logistic", "eval_metric": "logloss"}
+    else:
+        objective = {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": problem.outputs}  # type: ignore[dict-item]
+    parameters = {theirs: options[ours] for ours, theirs in _SAME.items()}
+    method = options["TREE_METHOD"].lower()
+    parameters["tree_method"] = "hist" if method == "auto" else method
+    if options["BOOSTER_TYPE"] == "DART":
+        parameters |= {
+            "booster": "dart",
+            "normalize_type": options["DART_NORMALIZE_TYPE"].lower(),
+            "rate_drop": options["DROPOUT"],
+        }
+    # The XGBoost of BigQuery ML starts from 0.5; newer ones start from the label's mean.
+    return {**objective, **parameters, "base_score": 0.5, "seed": seed, "nthread": _THREADS, "verbosity": 0}
+
+
+class _Watch(xgb.callback.TrainingCallback):  # type: ignore[misc] # XGBoost has no types
+    def __init__(self, progress: Progress, learn_rate: float) -> None:
+        self.progress, self.learn_rate = progress, learn_rate
+
+    def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[float]]]) -> bool:
+        del model, epoch
+        last = {name: next(iter(metrics.items())) for name, metrics in evals_log.items()}
+        losses = {name: values[-1] ** 2 if metric == "rmse" else values[-1] for name, (metric, values) in last.items()}
+        return self.progress.note(losses["train"], losses.get("eval"), self.learn_rate)
+
+
+def dense(matrix: Matrix) -> Array:
+    """Spell a matrix out as 32-bit floats: XGBoost takes what a sparse one leaves out for missing."""
+    return np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix, np.float32)
+
+
+def _matrix(matrix: Matrix) -> Any:
+    return xgb.DMatrix(dense(matrix), nthread=_THREADS)
+
+
+def _labelled(problem: Problem) -> Any:
+    return xgb.DMatrix(dense(problem.matrix), label=problem.y, weight=problem.weights, nthread=_THREADS)
