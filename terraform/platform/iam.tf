@@ -19,7 +19,7 @@ locals {
     gateway   = ["roles/cloudtrace.agent"]
     stream    = ["roles/dataflow.worker"]
     pipeline  = ["roles/bigquery.readSessionUser"]
-    builder   = ["roles/logging.logWriter", "roles/container.developer"]
+    builder   = ["roles/logging.logWriter", "roles/container.developer", "roles/containeranalysis.notes.attacher"]
     forgetter = []
   }
 

@@ -15,6 +15,7 @@ locals {
     "cloudkms.googleapis.com",
     "compute.googleapis.com",
     "container.googleapis.com",
+    "containeranalysis.googleapis.com",
     "dataflow.googleapis.com",
     "gkehub.googleapis.com",
     "iam.googleapis.com",
@@ -27,11 +28,12 @@ locals {
   ])
 
   builds = {
-    gateway  = ["ingest/**", "components/**"]
-    serving  = ["kserve/**", "components/**"]
-    stream   = ["beam/**", "components/**"]
-    pipeline = ["pipelines/**", "components/**"]
-    trigger  = ["pipelines/**", "components/**"]
+    gateway  = { tests = "ingest", paths = ["ingest/**"] }
+    load     = { tests = "ingest", paths = ["ingest/**"] }
+    serving  = { tests = "kserve", paths = ["kserve/**"] }
+    stream   = { tests = "beam", paths = ["beam/**"] }
+    pipeline = { tests = "components", paths = ["pipelines/**"] }
+    trigger  = { tests = "pipelines", paths = ["pipelines/**"] }
   }
 }
 
@@ -191,16 +193,15 @@ module "ci" {
   source = "../modules/ci"
   count  = var.repository == null ? 0 : 1
 
-  project    = var.project
-  name       = var.name
-  region     = var.home
-  repository = var.repository
-  images     = module.models.images
-  builder    = local.id["builder"]
-  services = {
-    for service, paths in local.builds : service => {
-      file  = "cloudbuild/${service}.yaml"
-      paths = paths
-    }
-  }
+  project     = var.project
+  name        = var.name
+  region      = var.home
+  repository  = var.repository
+  images      = "${var.registries.ours}/${module.models.images}"
+  builders    = var.registries.builders
+  builder     = local.id["builder"]
+  attestor    = module.models.attestor
+  signing_key = module.models.signing_key
+  cluster     = module.gke[var.home].name
+  services    = local.builds
 }

@@ -89,6 +89,23 @@ variable "repository" {
   default     = null
 }
 
+variable "registries" {
+  description = "Hosts of images: ours is the registry's host in the home region, builders is the path of Cloud Build's step images."
+  type = object({
+    ours     = string
+    builders = string
+  })
+  default = {
+    ours     = ""
+    builders = ""
+  }
+
+  validation {
+    condition     = var.repository == null || (var.registries.ours != "" && var.registries.builders != "")
+    error_message = "Builds push to a registry and run Google's step images: give both hosts in registries."
+  }
+}
+
 variable "event_days" {
   description = "How many days events are kept; 0 keeps them for ever."
   type        = number

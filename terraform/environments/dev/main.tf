@@ -11,6 +11,7 @@ module "questline" {
   trigger_url         = var.trigger_url
   template            = var.template
   repository          = var.repository
+  registries          = var.registries
   event_days          = 90
   workers             = { min = 1, max = 2 }
   deletion_protection = false

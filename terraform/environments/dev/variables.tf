@@ -32,3 +32,15 @@ variable "repository" {
   type        = string
   default     = null
 }
+
+variable "registries" {
+  description = "Hosts of images, wanted with repository: ours, and that of Cloud Build's step images."
+  type = object({
+    ours     = string
+    builders = string
+  })
+  default = {
+    ours     = ""
+    builders = ""
+  }
+}

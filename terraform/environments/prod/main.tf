@@ -11,6 +11,7 @@ module "questline" {
   trigger_url         = var.trigger_url
   template            = var.template
   repository          = var.repository
+  registries          = var.registries
   workers             = { min = 2, max = 50 }
   org_policies        = true
   deletion_protection = true

@@ -7,8 +7,8 @@ resource "google_cloudbuild_trigger" "this" {
   name            = "${var.name}-${each.key}"
   description     = "Build, test, sign and deploy: ${each.key}."
   location        = var.region
-  filename        = each.value.file
-  included_files  = each.value.paths
+  filename        = "cloudbuild.yaml"
+  included_files  = concat(each.value.paths, ["components/**", "pyproject.toml", "uv.lock", "docker-bake.hcl", "cloudbuild.yaml"])
   service_account = var.builder
 
   repository_event_config {
@@ -20,7 +20,13 @@ resource "google_cloudbuild_trigger" "this" {
   }
 
   substitutions = {
-    _IMAGES = var.images
-    _REGION = var.region
+    _ATTESTOR    = var.attestor
+    _BUILDERS    = var.builders
+    _CLUSTER     = var.cluster
+    _REGION      = var.region
+    _REPOSITORY  = var.images
+    _SERVICE     = each.key
+    _SIGNING_KEY = var.signing_key
+    _TESTS       = each.value.tests
   }
 }

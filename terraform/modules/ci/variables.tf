@@ -25,7 +25,12 @@ variable "branch" {
 }
 
 variable "images" {
-  description = "Path of the image registry: PROJECT/REPOSITORY."
+  description = "Path of the image registry with its host: HOST/PROJECT/REPOSITORY."
+  type        = string
+}
+
+variable "builders" {
+  description = "Where Cloud Build's own step images lie, with their host."
   type        = string
 }
 
@@ -34,15 +39,31 @@ variable "builder" {
   type        = string
 }
 
+variable "attestor" {
+  description = "Binary Authorization attestor (projects/…/attestors/…) in whose name images are signed."
+  type        = string
+}
+
+variable "signing_key" {
+  description = "Id of the key that signs."
+  type        = string
+}
+
+variable "cluster" {
+  description = "Name of the cluster to deploy to; empty: images are built and signed only."
+  type        = string
+  default     = ""
+}
+
 variable "services" {
-  description = "What is built: the build file, and the paths whose change starts it."
+  description = "What is built: the folder of its tests, and the paths whose change starts it."
   type = map(object({
-    file  = string
+    tests = string
     paths = list(string)
   }))
 
   validation {
     condition     = alltrue([for service in values(var.services) : length(service.paths) > 0])
-    error_message = "A service without paths would be built at every push."
+    error_message = "A service without paths would be built at every push of common files only."
   }
 }

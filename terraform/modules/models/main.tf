@@ -162,3 +162,37 @@ resource "google_kms_crypto_key_iam_member" "signers" {
   role          = "roles/cloudkms.signerVerifier"
   member        = each.value
 }
+
+data "google_kms_crypto_key_version" "signing" {
+  crypto_key = google_kms_crypto_key.signing.id
+}
+
+# Clusters run what this attestor has signed; each signature is a note's occurrence.
+resource "google_container_analysis_note" "signed" {
+  project = var.project
+  name    = "${var.name}-signed"
+
+  attestation_authority {
+    hint {
+      human_readable_name = "Built and signed by Questline's builds"
+    }
+  }
+}
+
+resource "google_binary_authorization_attestor" "builds" {
+  project = var.project
+  name    = "${var.name}-builds"
+
+  attestation_authority_note {
+    note_reference = google_container_analysis_note.signed.name
+
+    public_keys {
+      id = data.google_kms_crypto_key_version.signing.id
+
+      pkix_public_key {
+        public_key_pem      = data.google_kms_crypto_key_version.signing.public_key[0].pem
+        signature_algorithm = data.google_kms_crypto_key_version.signing.public_key[0].algorithm
+      }
+    }
+  }
+}

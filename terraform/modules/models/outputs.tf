@@ -12,3 +12,8 @@ output "signing_key" {
   description = "Id of the key that signs models and images."
   value       = google_kms_crypto_key.signing.id
 }
+
+output "attestor" {
+  description = "Binary Authorization attestor in whose name images are signed."
+  value       = google_binary_authorization_attestor.builds.id
+}

@@ -8,6 +8,16 @@ mock_provider "google" {
     }
   }
 
+  mock_data "google_kms_crypto_key_version" {
+    defaults = {
+      id = "projects/questline-test/locations/global/keyRings/mock/cryptoKeys/mock/cryptoKeyVersions/1"
+      public_key = [{
+        algorithm = "EC_SIGN_P256_SHA256"
+        pem       = "mock"
+      }]
+    }
+  }
+
   mock_resource "google_service_account" {
     defaults = {
       name   = "projects/questline-test/serviceAccounts/mock@questline-test.iam.gserviceaccount.com"
@@ -36,13 +46,13 @@ mock_provider "google" {
 
   mock_resource "google_kms_key_ring" {
     defaults = {
-      id = "projects/questline-test/locations/eu/keyRings/mock"
+      id = "projects/questline-test/locations/global/keyRings/mock"
     }
   }
 
   mock_resource "google_kms_crypto_key" {
     defaults = {
-      id = "projects/questline-test/locations/eu/keyRings/mock/cryptoKeys/mock"
+      id = "projects/questline-test/locations/global/keyRings/mock/cryptoKeys/mock"
     }
   }
 }
@@ -108,6 +118,7 @@ run "every_optional_part_is_made_when_it_is_named" {
     trigger_url = "https://trigger.example.com/push"
     template    = "gs://questline-test-questline-pipelines/templates/stream-1.json"
     repository  = "projects/questline-test/locations/europe-west4/connections/git/repositories/questline"
+    registries  = { ours = "images.example.com", builders = "builders.example.com" }
   }
 
   assert {
