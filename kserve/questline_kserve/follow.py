@@ -16,7 +16,7 @@ from questline_core.models.manifests import Service, from_yaml, service_of
 from questline_core.models.port import ServiceStatus
 from questline_kserve.repository import Repository
 from questline_kserve.tensorflow import tensorflow
-from questline_kserve.version import Refused, Version, load_version
+from questline_kserve.version import Servable
 
 log = structlog.get_logger()
 
@@ -34,6 +34,8 @@ class Follower:
     repository: Repository
     rest_url: str
     grpc_address: str
+    load: Callable[[Service], Servable]
+    """Loads what a service wants, or raises a QuestlineError that says why not."""
     on_change: Callable[[], None] = lambda: None
     """Called after each change of what answers."""
     _judged: dict[str, str] = field(default_factory=dict)
@@ -89,7 +91,7 @@ class Follower:
             service = _service_named(declaration)
             wanted = service.revision
             if self._served.get(name) != service:
-                self.repository.swap(name, await _load(service))
+                self.repository.swap(name, await asyncio.to_thread(self.load, service))
                 self._served[name] = service
         except QuestlineError as error:
             log.warning("revision refused", service=name, revision=wanted, reason=str(error))
@@ -123,11 +125,3 @@ def _service_named(declaration: Declaration) -> Service:
     if service.name != declaration.name:
         raise BadInput(f"{declaration.name}.yaml declares {service.name!r}; name the file {service.name}.yaml")
     return service
-
-
-async def _load(service: Service) -> Version:
-    """Load the version that a service wants, in a thread, while others go on answering."""
-    version = await asyncio.to_thread(load_version, service.storage_uri)
-    if version.revision != service.revision:
-        raise Refused(f"{service.storage_uri} holds the version {version.revision}, and not {service.revision}")
-    return version

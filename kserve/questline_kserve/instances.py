@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import orjson
-from numpy.typing import NDArray
 
 from questline_core.errors import BadInput
 from questline_core.spend.original import ORIGINAL_FIELDS, inputs_from_instance
@@ -36,7 +34,7 @@ def columns_from_body(body: Any, inputs: Mapping[str, str]) -> dict[str, Column]
     return columns
 
 
-def predictions(answers: Mapping[str, NDArray[np.float32]]) -> list[dict[str, float]]:
+def predictions(answers: Mapping[str, Column]) -> list[dict[str, Any]]:
     """Make one mapping a row of the answers' columns."""
     values = zip(*(data.tolist() for data in answers.values()), strict=True)
     return [dict(zip(answers, row, strict=True)) for row in values]
@@ -60,7 +58,7 @@ def _row(where: str, instance: Any, inputs: Mapping[str, str]) -> Mapping[str, A
         raise BadInput(f"{where} must be a mapping of inputs by name and is a {type(instance).__name__}")
     if instance.keys() <= inputs.keys():
         return instance
-    if not instance.keys() <= ORIGINAL_FIELDS:
+    if "event_name" not in inputs or not instance.keys() <= ORIGINAL_FIELDS:
         unknown = next(key for key in instance if key not in inputs)
         raise BadInput(f"{where} has the unknown key {unknown!r}; the model takes {', '.join(inputs)}")
     try:

@@ -11,7 +11,7 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelInferResponse
 
 from questline_core.errors import QuestlineError
 from questline_kserve import instances, tensors
-from questline_kserve.version import Column, Version
+from questline_kserve.version import Column, Servable
 
 DIRECT_ROWS = 1024
 """Up to here the answer takes about a millisecond and is made on the event loop; a thread makes that of more rows."""
@@ -28,7 +28,7 @@ class NotServed(QuestlineError):
 class ServedVersion(kserve.Model):
     """Answers with one version from its first request to its last; a new version is a new object."""
 
-    def __init__(self, name: str, version: Version) -> None:
+    def __init__(self, name: str, version: Servable) -> None:
         super().__init__(name)
         self.version = version
         self.ready = True
@@ -52,11 +52,11 @@ class ServedVersion(kserve.Model):
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """Describe the inputs for the V2 protocol's metadata."""
-        return [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in self.version.inputs.items()]
+        return _described(self.version.inputs)
 
     def get_output_types(self) -> list[dict[str, Any]]:
         """Describe the outputs for the V2 protocol's metadata."""
-        return [{"name": name, "datatype": "FP32", "shape": [-1]} for name in self.version.outputs]
+        return _described(self.version.outputs)
 
     async def _answer(self, request: kserve.InferRequest) -> kserve.InferResponse | ModelInferResponse:
         if request.model_version and request.model_version != self.version.revision:
@@ -69,3 +69,7 @@ class ServedVersion(kserve.Model):
         if rows <= DIRECT_ROWS:
             return self.version.predict(columns)
         return await asyncio.to_thread(self.version.predict, columns)
+
+
+def _described(side: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in side.items()]

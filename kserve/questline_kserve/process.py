@@ -12,12 +12,13 @@ from typing import Any
 from questline_core.models.folder import ServingFolder
 from questline_core.processes import announced
 from questline_kserve.follow import Follower
+from questline_kserve.formats import Formats
 from questline_kserve.grpc_v2 import grpc_server
+from questline_kserve.lookup.fresh import following_generations
 from questline_kserve.ports import Ports
 from questline_kserve.repository import Plane, Repository
 from questline_kserve.rest import rest_server
 from questline_kserve.settings import ServingSettings
-from questline_kserve.version import load_version
 
 GRACE_S = 10.0
 """Requests that are under way when the process is told to end have this long."""
@@ -30,9 +31,11 @@ async def serve_folder(settings: ServingSettings, ports: Ports, folder: ServingF
         BadInput: the home folder cannot be written.
     """
     stop, plane = stop_on_signals(), Plane(Repository())
-    follower = Follower(folder, plane.repository, settings.rest_url, settings.grpc_address)
+    follower = Follower(
+        folder, plane.repository, settings.rest_url, settings.grpc_address, Formats(settings).of_service
+    )
     with folder.occupied():
-        async with listening(plane, ports):
+        async with listening(plane, ports), following_generations(plane.repository):
             await follower.catch_up()
             plane.settled = True
             with announced(settings.paths.run, "serving", **facts(settings, plane)) as ready:
@@ -47,8 +50,8 @@ async def serve_version(settings: ServingSettings, ports: Ports, *, name: str, u
         QuestlineError: the version cannot be let to answer.
     """
     stop, plane = stop_on_signals(), Plane(Repository())
-    async with listening(plane, ports):
-        plane.repository.swap(name, await asyncio.to_thread(load_version, uri))
+    async with listening(plane, ports), following_generations(plane.repository):
+        plane.repository.swap(name, await asyncio.to_thread(Formats(settings).of_folder, uri))
         plane.settled = True
         with announced(settings.paths.run, "serving", **facts(settings, plane)):
             await stop.wait()

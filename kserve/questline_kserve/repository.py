@@ -12,13 +12,13 @@ from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from questline_core.errors import BadInput
 from questline_kserve.model import ServedVersion
-from questline_kserve.version import Version
+from questline_kserve.version import Servable
 
 
 class Repository(ModelRepository):
     """Holds one version for each name."""
 
-    def swap(self, name: str, version: Version) -> None:
+    def swap(self, name: str, version: Servable) -> None:
         """Let this version answer from the next request on; requests that are under way end with the one before."""
         self.update(ServedVersion(name, version))
 
@@ -28,8 +28,11 @@ class Repository(ModelRepository):
 
     def revisions(self) -> dict[str, str]:
         """Tell the revision that answers for each name."""
-        models = self.models.items()
-        return {name: model.version.revision for name, model in models if isinstance(model, ServedVersion)}
+        return {name: version.revision for name, version in self.served().items()}
+
+    def served(self) -> dict[str, Servable]:
+        """Give what answers for each name."""
+        return {name: model.version for name, model in self.models.items() if isinstance(model, ServedVersion)}
 
 
 class DeclaredOnly(ModelRepositoryExtension):
@@ -74,7 +77,8 @@ class Plane(DataPlane):
             ModelNotFound: nothing answers under this name.
         """
         told: dict[str, Any] = await super().model_metadata(model_name)
-        return told | {"platform": "tensorflow_savedmodel", "versions": [self.repository.revisions()[model_name]]}
+        version = self.repository.served()[model_name]
+        return told | {"platform": version.platform, "versions": [version.revision]}
 
     def decode_inference_request(self, body: Any, headers: dict[str, str], model_name: str) -> InferRequest:
         """Decode a V2 REST request.

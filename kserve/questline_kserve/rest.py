@@ -17,6 +17,7 @@ from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
+from questline_kserve.lookup.user import add_user_route
 from questline_kserve.repository import DeclaredOnly, Plane
 from questline_kserve.status import STATUS, UNEXPECTED, status_of, text_of
 
@@ -29,6 +30,7 @@ def application(plane: Plane) -> FastAPI:
     root.add_api_route("/", plane.live)
     root.add_api_route("/metrics", metrics_handler)
     app.include_router(root)
+    add_user_route(app, plane.repository)
     extension = DeclaredOnly(plane.model_registry)
     register_v1_endpoints(app, plane, extension)
     register_v2_endpoints(app, plane, extension)

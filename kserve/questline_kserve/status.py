@@ -8,7 +8,7 @@ from typing import NamedTuple
 from grpc import StatusCode
 from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady
 
-from questline_core.errors import BadInput
+from questline_core.errors import BadInput, NotReady
 from questline_kserve.model import NotServed
 
 
@@ -26,6 +26,7 @@ STATUS: Mapping[type[Exception], Status] = {
     InferenceError: Status(400, StatusCode.INVALID_ARGUMENT),  # kserve raises it for tensors that it cannot convert
     ModelNotFound: Status(404, StatusCode.NOT_FOUND),
     NotImplementedError: Status(501, StatusCode.UNIMPLEMENTED),
+    NotReady: Status(503, StatusCode.UNAVAILABLE),
     ModelNotReady: Status(503, StatusCode.UNAVAILABLE),
 }
 UNEXPECTED = "the server failed to answer; its log says why"

@@ -9,7 +9,6 @@ import numpy as np
 from kserve import InferInput, InferOutput, InferRequest, InferResponse
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.utils.utils import generate_uuid
-from numpy.typing import NDArray
 
 from questline_core.errors import BadInput
 from questline_kserve.version import Column
@@ -18,7 +17,8 @@ _NUMBERS = frozenset(("BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT1
 _TAKEN = {"FP32": _NUMBERS | {"FP16", "FP32", "FP64"}, "BYTES": frozenset(("BYTES",))}
 """Datatype of a model's input -> datatypes of tensors that can be converted to it."""
 
-Answers = Mapping[str, NDArray[np.float32]]
+Answers = Mapping[str, Column]
+"""One column for each output: float32, or objects that are str."""
 
 
 def columns_from_request(request: InferRequest, inputs: Mapping[str, str]) -> dict[str, Column]:
@@ -76,7 +76,7 @@ def answer(request: InferRequest, answers: Answers, *, revision: str) -> InferRe
         response_id=request.id or generate_uuid(),
         model_name=request.model_name,
         model_version=revision,
-        infer_outputs=[InferOutput(name, list(data.shape), "FP32", data) for name, data in answers.items()],
+        infer_outputs=[InferOutput(name, list(data.shape), _datatype(data), data) for name, data in answers.items()],
         use_binary_outputs=request.use_binary_outputs,
         requested_outputs=request.request_outputs,
     )
@@ -86,9 +86,22 @@ def _grpc(request: InferRequest, answers: Answers, names: Sequence[str], revisio
     """Answer in the form in which was asked: packed bytes for packed bytes, typed contents for typed contents."""
     response = pb.ModelInferResponse(id=request.id or "", model_name=request.model_name, model_version=revision)
     for name in names:
-        output = response.outputs.add(name=name, datatype="FP32", shape=answers[name].shape)
+        data = answers[name]
+        texts = [text.encode() for text in data] if data.dtype == object else None
+        output = response.outputs.add(name=name, datatype=_datatype(data), shape=data.shape)
         if request.use_binary_outputs:
-            response.raw_output_contents.append(answers[name].tobytes())
+            response.raw_output_contents.append(data.tobytes() if texts is None else _packed(texts))
+        elif texts is None:
+            output.contents.fp32_contents.extend(data)
         else:
-            output.contents.fp32_contents.extend(answers[name])
+            output.contents.bytes_contents.extend(texts)
     return response
+
+
+def _datatype(data: Column) -> str:
+    return "BYTES" if data.dtype == object else "FP32"
+
+
+def _packed(texts: Sequence[bytes]) -> bytes:
+    """Pack texts as the protocol has them in raw contents: each after its length."""
+    return b"".join(part for text in texts for part in (struct.pack("<I", len(text)), text))

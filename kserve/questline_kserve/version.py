@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import structlog
@@ -30,6 +30,33 @@ class Refused(QuestlineError):
     """Raised when a model version cannot be let to answer; the sentence says why."""
 
 
+class Servable(Protocol):
+    """What answers requests: a model's version, or a lookup."""
+
+    @property
+    def revision(self) -> str:
+        """`spec.predictor.name` of what is served."""
+
+    @property
+    def platform(self) -> str:
+        """What the V2 protocol calls the kind of model."""
+
+    @property
+    def inputs(self) -> Mapping[str, str]:
+        """Name -> datatype of the Open Inference Protocol, FP32 or BYTES."""
+
+    @property
+    def outputs(self) -> Mapping[str, str]:
+        """As `inputs`."""
+
+    def predict(self, columns: Mapping[str, Column]) -> Mapping[str, Column]:
+        """Answer for all rows at once, float32 for FP32 and texts for BYTES.
+
+        Args:
+            columns: at least one input, all of the same length; an input that is not given counts as not known.
+        """
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
     """A loaded model version. It holds no state, so that any thread may ask it."""
@@ -37,12 +64,13 @@ class Version:
     revision: str
     inputs: Mapping[str, str]
     """Name -> datatype of the Open Inference Protocol, FP32 or BYTES."""
-    outputs: tuple[str, ...]
-    """Names; all are FP32."""
+    outputs: Mapping[str, str]
+    """Name -> datatype, which is FP32."""
     packed: Callable[[NDArray[np.float32], Column], Any]
     """The model over two matrices, numbers and texts, with one line for each input; gives one line for each output."""
     owner: Any
     """What TensorFlow loaded: the model works only as long as this lives."""
+    platform: str = "tensorflow_savedmodel"
 
     def predict(self, columns: Mapping[str, Column]) -> dict[str, NDArray[np.float32]]:
         """Answer for all rows at once.
@@ -120,7 +148,7 @@ def _load(told: store.ModelVersion) -> Version:
     version = Version(
         revision=told.version,
         inputs=inputs,
-        outputs=tuple(outputs),
+        outputs=outputs,
         packed=_pack(signature, inputs, outputs),
         owner=owner,
     )

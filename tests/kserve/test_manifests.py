@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import typer
 import yaml
 
-from questline_core.models.manifests import service_of, spend_service
+from questline_core.models.manifests import lookup_service, service_of, spend_service
 from questline_kserve.commands import serving
 from questline_kserve.settings import ServingSettings
 
@@ -39,7 +40,11 @@ def _unknown(data: Any, kind: str) -> list[str]:
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("spend.yaml", "V1beta1InferenceService"), ("runtime.yaml", "V1alpha1ClusterServingRuntime")],
+    [
+        ("spend.yaml", "V1beta1InferenceService"),
+        ("churn.yaml", "V1beta1InferenceService"),
+        ("runtime.yaml", "V1alpha1ClusterServingRuntime"),
+    ],
 )
 def test_a_manifest_holds_only_fields_that_kserve_knows(name: str, kind: str) -> None:
     manifest = _read(name)
@@ -48,11 +53,18 @@ def test_a_manifest_holds_only_fields_that_kserve_knows(name: str, kind: str) ->
     assert _unknown({**manifest, "spec": {"contaners": []}}, kind) != []
 
 
-def test_the_example_is_what_the_pipeline_declares() -> None:
-    example = _read("spend.yaml")
+@pytest.mark.parametrize(("name", "declared"), [("spend.yaml", spend_service), ("churn.yaml", lookup_service)])
+def test_the_example_is_what_the_pipeline_declares(name: str, declared: Callable[[str, str, str], Any]) -> None:
+    example = _read(name)
     service = service_of(example)
 
-    assert example == spend_service(service.name, service.revision, service.storage_uri)
+    assert example == declared(service.name, service.revision, service.storage_uri)
+
+
+def test_the_runtime_takes_the_formats_that_we_declare() -> None:
+    taken = {one["name"] for one in _read("runtime.yaml")["spec"]["supportedModelFormats"]}
+
+    assert taken == {service_of(_read(name)).model_format for name in ("spend.yaml", "churn.yaml")}
 
 
 def test_the_container_calls_our_command_with_options_that_it_has() -> None:

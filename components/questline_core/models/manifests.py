@@ -16,7 +16,9 @@ API_VERSION = "serving.kserve.io/v1beta1"
 KIND = "InferenceService"
 DEPLOYMENT_MODE = "serving.kserve.io/deploymentMode"
 RUNTIME = "questline"
-"""Name of our ServingRuntime, and of the model format that it takes."""
+"""Name of our ServingRuntime, and of the model format of a SavedModel's version."""
+LOOKUP = "lookup"
+"""The model format of a folder of lookup generations, which the same runtime takes."""
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
@@ -31,16 +33,33 @@ class Service:
     """`spec.predictor.name`: the version of the model."""
     storage_uri: str
     """Where the version's folder is: a URL, or an absolute path on this machine."""
+    model_format: str = RUNTIME
+    """`RUNTIME` or `LOOKUP`."""
 
 
 def spend_service(name: str, revision: str, storage_uri: str) -> dict[str, Any]:
     """Describe a spend model's version as an InferenceService of KServe's Standard mode.
 
-    The predictor is named from the first deploy on and has one replica at least: only a named one can become a
-    canary or the way back later, and a canary without replicas is never ready.
+    Raises:
+        BadInput: a name is not a DNS label, or the address is neither a URL nor an absolute path.
+    """
+    return _manifest(name, revision, storage_uri, RUNTIME)
+
+
+def lookup_service(name: str, revision: str, storage_uri: str) -> dict[str, Any]:
+    """Describe a folder of lookup generations as an InferenceService; a new generation needs no new manifest.
 
     Raises:
         BadInput: a name is not a DNS label, or the address is neither a URL nor an absolute path.
+    """
+    return _manifest(name, revision, storage_uri, LOOKUP)
+
+
+def _manifest(name: str, revision: str, storage_uri: str, model_format: str) -> dict[str, Any]:
+    """Build a manifest and check it.
+
+    The predictor is named from the first deploy on and has one replica at least: only a named one can become a
+    canary or the way back later, and a canary without replicas is never ready.
     """
     manifest = {
         "apiVersion": API_VERSION,
@@ -50,7 +69,7 @@ def spend_service(name: str, revision: str, storage_uri: str) -> dict[str, Any]:
             "predictor": {
                 "name": revision,
                 "minReplicas": 1,
-                "model": {"modelFormat": {"name": RUNTIME}, "runtime": RUNTIME, "storageUri": storage_uri},
+                "model": {"modelFormat": {"name": model_format}, "runtime": RUNTIME, "storageUri": storage_uri},
             },
         },
     }
@@ -67,11 +86,16 @@ def service_of(manifest: Manifest) -> Service:
     _expect(manifest, "apiVersion", API_VERSION)
     _expect(manifest, "kind", KIND)
     _expect(manifest, f"metadata.annotations[{DEPLOYMENT_MODE}]", "Standard")
-    _expect(manifest, "spec.predictor.model.modelFormat.name", RUNTIME)
+    model_format = _text(manifest, "spec.predictor.model.modelFormat.name")
+    if model_format not in {RUNTIME, LOOKUP}:
+        raise BadInput(
+            f"spec.predictor.model.modelFormat.name is {model_format!r} and must be {RUNTIME!r} or {LOOKUP!r}"
+        )
     return Service(
         name=check_label("metadata.name", _text(manifest, "metadata.name")),
         revision=check_label("spec.predictor.name", _text(manifest, "spec.predictor.name")),
         storage_uri=_checked_uri(_text(manifest, "spec.predictor.model.storageUri")),
+        model_format=model_format,
     )
 
 

@@ -56,7 +56,7 @@ def publish(model: Path, metrics: Path, *, store: str, name: str, lineage: Mappi
         "signature": training.pop("signature"),
         "lineage": {**training, **lineage},
     }
-    folder = _folder(store) / name / version
+    folder = local_folder(store) / name / version
     try:
         _write(folder, model, metrics, metadata)
     except OSError as error:
@@ -82,7 +82,7 @@ def _write(folder: Path, model: Path, metrics: Path, metadata: Mapping[str, Any]
 
 def versions(store: str, name: str) -> list[ModelVersion]:
     """List the versions of a model, oldest first."""
-    folders = sorted((_folder(store) / name).glob("v*/model.json"))
+    folders = sorted((local_folder(store) / name).glob("v*/model.json"))
     return [load(str(path.parent)) for path in folders]
 
 
@@ -98,7 +98,7 @@ def load(uri: str) -> ModelVersion:
     Raises:
         NotReady: there is no whole model version at this place.
     """
-    folder = _folder(uri)
+    folder = local_folder(uri)
     try:
         metadata = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         return ModelVersion(name=metadata["name"], version=metadata["version"], uri=str(folder), metadata=metadata)
@@ -108,7 +108,12 @@ def load(uri: str) -> ModelVersion:
         ) from None
 
 
-def _folder(address: str) -> Path:
+def local_folder(address: str) -> Path:
+    """Find the folder that an address names, as a path or a file:// URL.
+
+    Raises:
+        BadInput: it is the address of something else.
+    """
     scheme, marked, rest = address.partition("://")
     if marked and scheme != "file":
         raise BadInput(f"the model store {address} is not a folder; this installation reads and writes folders only")

@@ -1,0 +1,1 @@
+"""The lookup of scored players, behind the same protocols as a model."""
