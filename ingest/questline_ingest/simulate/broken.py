@@ -32,14 +32,13 @@ def _bad_date(event: Event) -> None:
 BREAKS: tuple[Callable[[Event], None], ...] = (_nameless, _nobody, _in_1970, _long_name, _bad_date)
 
 
-def with_broken(world: World, events: Iterable[Event]) -> Iterator[Event]:
+def with_broken(world: World, stream: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
     """Add events that each break one rule of the contract, with ids of their own; the valid ones stay as they are."""
     dice = Dice(world.key("broken"))
-    for event in events:
-        yield event
+    for at, data in stream:
+        yield at, data
         if dice.happens(world.invalid_rate):
-            broken = Event()
-            broken.CopyFrom(event)
+            broken = Event.FromString(data)
             broken.event_id += "-broken"
             dice.choice(BREAKS)(broken)
-            yield broken
+            yield at, broken.SerializeToString(deterministic=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect
 from dataclasses import dataclass
+from itertools import accumulate
 
 from questline_ingest.simulate import published
+from questline_ingest.simulate.dice import Dice
 
-HOUR = 3_600
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +29,7 @@ class Place:
 
 _US, _INDIA, _JAPAN, _CANADA, _AUSTRALIA, _UK = published.COUNTRIES.values()
 
-PLACES = (
+_MANY = (
     Place("United States", "Americas", _US, (-4, -4, -5, -7), ("en-us", "en", "es-us", "en-gb"), 1.3),
     Place("India", "Asia", _INDIA, (5.5,), ("en-gb", "en-us", "en-in", "te-in"), 0.3),
     Place("Japan", "Asia", _JAPAN, (9,), ("ja-jp", "ja", "en-jp"), 1.8),
@@ -59,10 +61,56 @@ PLACES = (
     Place("Russia", "Europe", 0.003, (3, 5, 7), ("ru-ru", "en-us"), 0.6),
     Place("South Korea", "Asia", 0.002, (9,), ("ko-kr", "en-us"), 1.5),
 )
+"""Where most players live."""
+
+_FEW = """
+Europe 2: Austria/de-at Belgium/nl-be Switzerland/de-ch Poland/pl-pl Sweden/sv-se Norway/nb-no Denmark/da-dk Hungary/hu-hu
+Europe 2: Czechia/cs-cz Slovakia/sk-sk Croatia/hr-hr Serbia/sr-rs Slovenia/sl-si Albania/sq-al Macedonia/mk-mk Malta/en-gb
+Europe 1: Ireland/en-ie Portugal/pt-pt
+Europe 3: Romania/ro-ro Bulgaria/bg-bg Ukraine/uk-ua Finland/fi-fi Estonia/et-ee Latvia/lv-lv Lithuania/lt-lt Turkey/tr-tr
+Asia 3: Iraq/ar-iq Kuwait/ar-kw Qatar/ar-qa Jordan/ar-jo Lebanon/ar-lb Bahrain/ar-bh Yemen/ar-ye
+Asia 4: Oman/ar-om Georgia/ka-ge Armenia/hy-am Azerbaijan/az-az
+Asia 5.5: Sri~Lanka/en-gb
+Asia 6: Bangladesh/bn-bd Kazakhstan/ru-kz
+Asia 7: Cambodia/km-kh Laos/lo-la
+Asia 8: Malaysia/en-gb Singapore/en-sg Hong~Kong/zh-hk Macao/zh-hant-mo Mongolia/mn-mn
+Americas -3: Uruguay/es-uy Paraguay/es-py
+Americas -4: Chile/es-cl Bolivia/es-bo Venezuela/es-ve Puerto~Rico/es-us Dominican~Republic/es-us Trinidad~&~Tobago/en-us
+Americas -5: Colombia/es-co Peru/es-pe Ecuador/es-ec Panama/es-pa Jamaica/en-us
+Americas -6: Guatemala/es-gt Honduras/es-hn Nicaragua/es-ni Costa~Rica/es-cr El~Salvador/es-sv
+Africa 0: Ghana/en-gb Senegal/fr-sn Morocco/fr-ma
+Africa 1: Nigeria/en-gb Algeria/fr-dz Tunisia/fr-tn Cameroon/fr-fr
+Africa 2: Libya/ar-ly Zambia/en-gb Zimbabwe/en-gb
+Africa 3: Kenya/en-gb Ethiopia/en-us Tanzania/en-gb Uganda/en-gb
+Oceania 12: Fiji/en-gb
+"""
+"""Where few players live: continent, hours from UTC, then each country with its usual language."""
+
+
+def _few() -> tuple[Place, ...]:
+    places = []
+    for line in _FEW.strip().splitlines():
+        where, _, countries = line.partition(": ")
+        continent, clock = where.split()
+        for one in countries.split():
+            country, language = one.replace("~", " ").split("/")
+            places.append(Place(country, continent, 0.0011, (float(clock),), (language, "en-us"), 0.7))
+    return tuple(places)
+
+
+PLACES = _MANY + _few()
+"""All countries that occur."""
 _NAMED = sum(published.COUNTRIES.values())
 _REST = sum(place.weight for place in PLACES) - _NAMED
-WEIGHTS = tuple(
-    # The published shares hold; what they leave is divided among the others.
-    place.weight if place.country in published.COUNTRIES else place.weight * (1 - _NAMED) / _REST
-    for place in PLACES
+_SO_FAR = tuple(
+    accumulate(
+        # The published shares hold; what they leave is divided among the others.
+        place.weight if place.country in published.COUNTRIES else place.weight * (1 - _NAMED) / _REST
+        for place in PLACES
+    )
 )
+
+
+def draw_place(dice: Dice) -> Place:
+    """Throw where a player lives."""
+    return PLACES[min(bisect(_SO_FAR, dice.random()), len(PLACES) - 1)]

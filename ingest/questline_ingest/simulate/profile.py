@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from questline_core.events.checks import ORIGIN_GENERATED
 from questline_core.pb.telemetry_pb2 import (
     AppInfo,
-    Consent,
     Device,
     Event,
     Geo,
@@ -14,9 +12,9 @@ from questline_core.pb.telemetry_pb2 import (
     UserPropertyValue,
 )
 from questline_ingest.simulate.dice import Dice
-from questline_ingest.simulate.parts import Piece
+from questline_ingest.simulate.languages import draw_language
 from questline_ingest.simulate.players import Player
-from questline_ingest.simulate.world import World
+from questline_ingest.simulate.wire import Piece, encoded
 
 SET_SHARE = {
     "initial_extra_steps": 0.97,
@@ -30,30 +28,28 @@ SET_SHARE = {
 }
 """How often each user property is set, as in the real rows."""
 SYSTEM_KNOWN = 0.95
+BOT = "bot"
+"""The user property by which a bot of the scenario `bot-wave` is known."""
 ANDROID_BRANDS = ("Samsung", "Huawei", "Xiaomi", "Motorola", "LG", "Google")
 
 
-def profile(world: World, player: Player) -> Piece:
-    """Encode what every event of this player carries."""
-    limited = player.dice.happens(0.17)
+def profile(player: Player, *, levels: int) -> Piece:
+    """Encode what every event of this player carries, from the player's id on."""
     event = Event(
-        title=world.title,
-        origin=ORIGIN_GENERATED,
-        consent=Consent(analytics=True, personalization=not limited),
         user_pseudo_id=player.pseudo_id,
-        user_properties=_properties(player),
+        user_properties=_properties(player, levels),
         user_first_touch_timestamp=player.first_touch,
-        device=_device(player, limited=limited),
+        device=_device(player),
         geo=Geo(continent=player.place.continent, country=player.place.country),
         app_info=_app(player),
         traffic_source=_traffic(player.dice),
         stream_id="1000000002" if player.on_iphone else "1000000001",
         platform="IOS" if player.on_iphone else "ANDROID",
     )
-    return event.SerializeToString()
+    return encoded(event)
 
 
-def _properties(player: Player) -> list[UserProperty]:
+def _properties(player: Player, levels: int) -> list[UserProperty]:
     dice, first = player.dice, player.first_touch
     opened = UserPropertyValue(int_value=first, set_timestamp_micros=first)
     texts = {
@@ -61,12 +57,13 @@ def _properties(player: Player) -> list[UserProperty]:
         "ad_frequency": dice.choice(("2", "2", "3", "3", "4", "8", "16")),
         "plays_quickplay": "true",
         "plays_progressive": "true",
-        "num_levels_available": "30",
+        "num_levels_available": str(levels),
         "firebase_exp_4": dice.choice("012"),
         "firebase_exp_1": dice.choice("0123"),
         "firebase_last_notification": str(dice.getrandbits(62)),
     }
-    return [UserProperty(key="first_open_time", value=opened)] + [
+    bot = [UserProperty(key=BOT, value=UserPropertyValue(string_value="true"))] if player.bot else []
+    return [UserProperty(key="first_open_time", value=opened), *bot] + [
         UserProperty(
             key=key,
             value=UserPropertyValue(string_value=text, set_timestamp_micros=first + dice.randrange(1, 60_000) * 1_000),
@@ -76,14 +73,13 @@ def _properties(player: Player) -> list[UserProperty]:
     ]
 
 
-def _device(player: Player, *, limited: bool) -> Device:
+def _device(player: Player) -> Device:
     dice = player.dice
-    languages = player.place.languages
     device = Device(
         category="tablet" if dice.happens(0.15) else "mobile",
         mobile_brand_name="Apple" if player.on_iphone else dice.choice(ANDROID_BRANDS),
-        language=dice.choices(languages, [0.85 / 2**step for step in range(len(languages))])[0],
-        is_limited_ad_tracking="Yes" if limited else "No",
+        language=draw_language(dice, player.place),
+        is_limited_ad_tracking="Yes" if player.limited else "No",
         time_zone_offset_seconds=int(player.clock_hours * 3_600),
     )
     # The real export lacks the system on one row in twenty, and sometimes has the text "NaN".

@@ -1,12 +1,14 @@
-"""Turn what a player does into telemetry events, each with an id that follows from world, player and count."""
+"""Turn what a player does into the bytes of events, each with an id that follows from world, player and count."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Protocol
 
-from questline_core.pb.telemetry_pb2 import Event
-from questline_ingest.simulate.parts import Piece, double, name, text, whole
+from questline_core.events.checks import ORIGIN_GENERATED
+from questline_core.pb.telemetry_pb2 import Consent, Event
 from questline_ingest.simulate.players import Player
+from questline_ingest.simulate.wire import Piece, before_digits, double, encoded, moment, named, text, varint, whole
 from questline_ingest.simulate.world import SECOND, World
 
 LOWEST, HIGHEST = -(2**63), 2**63
@@ -15,91 +17,134 @@ BEFORE = 40 * 3_600 * SECOND
 """How long before this history a player of old last did what the history shows a first time."""
 EVENTS_A_BUNDLE = 12
 """The client uploads so many events together, about."""
+CLIENT_TIME, TIMESTAMP, PREVIOUS, BUNDLE = b"\x20", b"\x58", b"\x70", b"\x80\x01"
+"""What stands before these four numbers on the wire: the numbers of their fields in `telemetry.proto`."""
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Recorder:
-    """Writes down one sitting of one player, in order of time."""
+class Record(Protocol):
+    """Takes down what happens in a sitting."""
 
-    player: Player
-    dates: tuple[str, str]
-    """`event_date` before and after `midnight`."""
-    midnight: int
-    session_id: str
-    screen_id: int
-    """The first screen's id; the client counts up from it."""
-    in_doubles: bool
-    """Tagged events carry their whole numbers in the double slot, screen ids included, as many real rows do."""
-    server_offset: int
-    """Upload minus event time by two clocks, microseconds."""
-    events: list[Event] = field(default_factory=list)
-    screen: Piece = b""
-    screen_as_double: Piece = b""
-    _last_screen: str | None = None
+    written: int
+    """How many events so far."""
 
-    def automatic(self, event_name: str, time: int, *params: Piece) -> None:
-        """Write an event that the client's library sends by itself."""
-        self._write(event_name, time, text("firebase_event_origin", "auto"), self.screen, *params)
+    def automatic(self, event_name: str, time: int, params: Piece = b"", value: Piece = b"") -> None:
+        """Write an event that the client's library sends by itself; `value` is its worth in US dollars."""
 
-    def tagged(self, event_name: str, time: int, *params: Piece) -> None:
+    def tagged(self, event_name: str, time: int, params: Piece = b"") -> None:
         """Write an event that the game sends."""
-        screen = self.screen_as_double if self.in_doubles else self.screen
-        self._write(event_name, time, text("firebase_event_origin", "app+gtm"), screen, *params)
 
     def enter(self, screen: str, time: int) -> None:
         """Show a screen: write `screen_view` and name this screen in the events that follow."""
-        came_from = b""
-        if self._last_screen is not None:
-            last, last_id = self._last_screen, self.screen_id
-            came_from = text("firebase_previous_class", last) + whole("firebase_previous_id", last_id)
-        self.screen_id += 1
-        self._last_screen = screen
-        seen = text("firebase_screen_class", screen)
-        self.screen = seen + whole("firebase_screen_id", self.screen_id)
-        self.screen_as_double = seen + double("firebase_screen_id", float(self.screen_id))
-        self.automatic("screen_view", time, came_from)
 
     def leave(self) -> None:
         """Close the app: no screen is shown any more."""
-        self.screen = self.screen_as_double = b""
 
     def number(self, key: str, value: int) -> Piece:
         """Make a param with a whole number, in the slot that this device uses."""
-        return double(key, float(value)) if self.in_doubles else whole(key, value)
 
-    def _write(self, event_name: str, time: int, *params: Piece) -> None:
+    def spent(self, time: int, steps: int) -> None:
+        """Take note that extra steps were bought."""
+
+
+class Recorder:
+    """Writes down one sitting of one player, in order of time, as serialized events."""
+
+    def __init__(self, world: World, player: Player, start: int, *, upload_delay: int = 0) -> None:
+        """Begin to write down a sitting that starts now (microseconds UTC) and is uploaded so much later."""
+        player.sittings += 1
+        day, dice = world.day_of(start), player.dice
+        self.player, self.written = player, 0
+        self.events: list[tuple[int, bytes]] = []
+        self._midnight = world.midnight(day + 1)
+        self._screen_id = dice.randrange(LOWEST, HIGHEST - 100_000)
+        self._in_doubles = dice.random() < 0.7  # noqa: PLR2004
+        offset = int(dice.about(0.9, 1.0) * SECOND) + upload_delay - player.clock_error
+        self._before_client_time = _session(world.title, f"{player.key}-{player.sittings}")
+        personal = not player.limited
+        self._days = tuple(_day(world.date_text(one), personal) + TIMESTAMP for one in (day, day + 1))
+        self._tail = encoded(Event(event_server_timestamp_offset=offset)) + player.profile
+        self._ids = tuple(b"\n" + bytes((17 + digits,)) + player.key.encode() + b"-" for digits in range(10))
+        self._screen = self._screen_as_double = self._last = b""
+
+    def automatic(self, event_name: str, time: int, params: Piece = b"", value: Piece = b"") -> None:
+        """See `Record`."""
+        self._write(event_name, named(event_name, "auto") + self._screen + params, time, value)
+
+    def tagged(self, event_name: str, time: int, params: Piece = b"") -> None:
+        """See `Record`."""
+        screen = self._screen_as_double if self._in_doubles else self._screen
+        self._write(event_name, named(event_name, "app+gtm") + screen + params, time, b"")
+
+    def enter(self, screen: str, time: int) -> None:
+        """See `Record`."""
+        came_from = self._last
+        self._screen_id += 1
+        digits = varint(self._screen_id)
+        seen, left = _screens(screen, len(digits))
+        self._screen = seen + digits
+        if self._in_doubles:
+            self._screen_as_double = text("firebase_screen_class", screen) + double(
+                "firebase_screen_id", float(self._screen_id)
+            )
+        self._last = left + digits
+        self._write("screen_view", named("screen_view", "auto") + self._screen + came_from, time, b"")
+
+    def leave(self) -> None:
+        """See `Record`."""
+        self._screen = self._screen_as_double = b""
+
+    def number(self, key: str, value: int) -> Piece:
+        """See `Record`."""
+        return double(key, float(value)) if self._in_doubles else whole(key, value)
+
+    def spent(self, time: int, steps: int) -> None:
+        """See `Record`: the event itself tells it."""
+
+    def _write(self, event_name: str, body: Piece, time: int, value: Piece) -> None:
         player = self.player
         count = player.events
-        player.events += 1
-        if count % EVENTS_A_BUNDLE == 0:
-            player.bundle += 1
+        player.events = count + 1
+        self.written += 1
         time += count % 1_000  # the client tells events of one millisecond apart by counting up
-        event = Event.FromString(b"".join((player.profile, name(event_name), *params)))
-        event.event_id = f"{player.key}-{count}"
-        event.session_id = self.session_id
-        event.client_time = time + player.clock_error
-        event.event_date = self.dates[time >= self.midnight]
-        event.event_timestamp = time
-        event.event_bundle_sequence_id = player.bundle
-        event.event_server_timestamp_offset = self.server_offset
-        previous = player.previous.get(event_name, 0)
-        if previous or not player.newcomer:
-            event.event_previous_timestamp = previous or max(player.first_touch, player.first_seen - BEFORE)
-        player.previous[event_name] = time
-        self.events.append(event)
+        now, digits = moment(time), b"%d" % count
+        previous = player.previous.get(event_name)
+        if previous is None:
+            previous = b"" if player.newcomer else PREVIOUS + moment(max(player.first_touch, player.first_seen - BEFORE))
+        player.previous[event_name] = PREVIOUS + now
+        data = b"".join(
+            (
+                self._ids[len(digits)],
+                digits,
+                self._before_client_time,
+                moment(time + player.clock_error),
+                self._days[time >= self._midnight],
+                now,
+                body,
+                previous,
+                value,
+                BUNDLE,
+                bundle(count // EVENTS_A_BUNDLE + 1),
+                self._tail,
+            )
+        )
+        self.events.append((time, data))
 
 
-def open_recorder(world: World, player: Player, start: int) -> Recorder:
-    """Begin to write down a sitting of this player that starts now, microseconds UTC."""
-    day = world.day_of(start)
-    player.sittings += 1
-    dice = player.dice
-    return Recorder(
-        player=player,
-        dates=(world.date_text(day), world.date_text(day + 1)),
-        midnight=world.midnight(day + 1),
-        session_id=f"{player.key}-{player.sittings}",
-        screen_id=dice.randrange(LOWEST, HIGHEST - 100_000),
-        in_doubles=dice.happens(0.7),
-        server_offset=int(dice.about(0.9, 1.0) * SECOND) - player.clock_error,
-    )
+bundle = lru_cache(maxsize=4096)(varint)
+
+
+@lru_cache(maxsize=1024)
+def _day(date: str, personal: bool) -> Piece:  # noqa: FBT001 - cached by position
+    consent = Consent(analytics=True, personalization=personal)
+    return encoded(Event(consent=consent, origin=ORIGIN_GENERATED, event_date=date))
+
+
+@cache
+def _screens(screen: str, length: int) -> tuple[Piece, Piece]:
+    """Give what stands before the digits of a screen's id, while it is shown and after it."""
+    shown = text("firebase_screen_class", screen) + before_digits("firebase_screen_id", length)
+    return shown, text("firebase_previous_class", screen) + before_digits("firebase_previous_id", length)
+
+
+def _session(title: str, session_id: str) -> Piece:
+    return encoded(Event(title=title, session_id=session_id)) + CLIENT_TIME

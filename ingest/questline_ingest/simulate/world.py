@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from hashlib import sha256
 from zoneinfo import ZoneInfo
 
@@ -18,7 +19,13 @@ FIRST, LAST = date(2000, 1, 2), date(2099, 12, 31)
 
 SECOND = 1_000_000
 """Microseconds in a second: all times of the simulator are microseconds since 1970-01-01 UTC."""
-DAY = 86_400 * SECOND
+HOUR = 3_600 * SECOND
+DAY = 24 * HOUR
+
+SCENARIOS = ("new-level", "price-change", "bot-wave")
+"""What can change in a world from a day on: ten more levels, dearer steps, programs that play."""
+_EPOCH = date(1970, 1, 1).toordinal()
+_NEW_LEVEL_LURE, _LURE_DAYS = 1.6, 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +46,12 @@ class World:
     """Share of events that the client sends a second time, same id and same bytes, because an answer got lost."""
     invalid_rate: float = 0.0
     """How many events that break the contract are added, as a share of the valid ones."""
+    late_rate: float = 0.0
+    """Share of sittings whose events arrive up to 72 hours late, because the device was offline."""
+    scenario: str | None = None
+    """One of `SCENARIOS`; None: nothing changes."""
+    scenario_from: date | None = None
+    """First day of the scenario."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated.
@@ -50,6 +63,11 @@ class World:
         _at_least_one("days", self.days)
         _a_share("resend-rate", self.resend_rate)
         _a_share("invalid-rate", self.invalid_rate)
+        _a_share("late-rate", self.late_rate)
+        if self.scenario not in (None, *SCENARIOS):
+            raise BadInput(f"there is no scenario {self.scenario!r}; choose one of {', '.join(SCENARIOS)}")
+        if (self.scenario is None) != (self.scenario_from is None):
+            raise BadInput("a scenario and its first day belong together; give --scenario and --scenario-from")
         if not (0 < len(self.title) <= MAX_TITLE and self.title.isprintable()):
             raise BadInput(f"title {self.title!r} cannot be used; give 1 to {MAX_TITLE} printable characters")
         if self.start < FIRST or self.days > (LAST - self.start).days:
@@ -61,15 +79,35 @@ class World:
         last = datetime.combine(self.start + timedelta(days=self.days), time(), tzinfo=UTC)
         return int(last.timestamp()) * SECOND
 
+    @property
+    def drift_day(self) -> int | None:
+        """Number of the day from which the scenario holds."""
+        return None if self.scenario_from is None else (self.scenario_from - self.start).days
+
+    def drifted(self, scenario: str, day: int) -> bool:
+        """Say whether this scenario holds on a day number."""
+        return self.scenario == scenario and self.drift_day is not None and day >= self.drift_day
+
+    def levels(self, day: int) -> int:
+        """Tell how many levels the game has on a day number."""
+        return 40 if self.drifted("new-level", day) else 30
+
+    def lure(self, day: int) -> float:
+        """Tell how much more than usual the game draws players back: 1, and more for a week after new levels."""
+        fresh = self.drifted("new-level", day) and not self.drifted("new-level", day - _LURE_DAYS)
+        return _NEW_LEVEL_LURE if fresh else 1.0
+
     def midnight(self, day: int) -> int:
         """Tell when day number `day` (0 is the first) begins in the property's time zone, in microseconds."""
-        local = datetime.combine(self.start + timedelta(days=day), time(), tzinfo=PROPERTY_ZONE)
-        return int(local.timestamp()) * SECOND
+        return _midnight(self.start.toordinal() + day)
 
     def day_of(self, moment: int) -> int:
         """Tell which day number a moment (microseconds UTC) belongs to."""
-        local = datetime.fromtimestamp(moment // SECOND, tz=PROPERTY_ZONE).date()
-        return (local - self.start).days
+        first = self.start.toordinal()
+        ordinal = _EPOCH + moment // DAY
+        while _midnight(ordinal) > moment:
+            ordinal -= 1
+        return ordinal - first
 
     def date_text(self, day: int) -> str:
         """Write day number `day` as `event_date` does, YYYYMMDD."""
@@ -79,6 +117,12 @@ class World:
         """Give 64 hexadecimal digits that belong to this world and to this part of it, for ids and random seeds."""
         name = f"{self.seed}/{self.title}/{self.start}/{self.days}/{of}"
         return sha256(name.encode()).hexdigest()
+
+
+@lru_cache(maxsize=4096)
+def _midnight(ordinal: int) -> int:
+    local = datetime.combine(date.fromordinal(ordinal), time(), tzinfo=PROPERTY_ZONE)
+    return int(local.timestamp()) * SECOND
 
 
 def _at_least_one(option: str, value: int) -> None:
