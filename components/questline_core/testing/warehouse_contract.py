@@ -251,8 +251,8 @@ class WarehouseContract:
         with pytest.raises(BadInput, match=r"line 2, column 3: there is no column scor\b.*score"):
             warehouse.query("SELECT\n  scor\nFROM game.scores")
 
-    def test_what_is_no_query_is_refused(self, warehouse: Warehouse) -> None:
-        for text in ("DELETE FROM game.scores WHERE TRUE", "SELECT 1; SELECT 2", "SELEC 1", "SELECT (1", ""):
+    def test_what_is_no_statement_is_refused(self, warehouse: Warehouse) -> None:
+        for text in ("SELEC 1", "SELECT (1", "GRANT x", ""):
             with pytest.raises(BadInput):
                 warehouse.query(text)
 

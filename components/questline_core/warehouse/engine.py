@@ -6,11 +6,16 @@ import os
 import re
 import secrets
 import tempfile
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import duckdb
+import farmhash
 import pyarrow as pa
+from duckdb.func import PythonUDFType
 
 from questline_core.errors import BadInput
 from questline_core.warehouse.columns import googlesql_types
@@ -45,13 +50,15 @@ class Engine:
         )
         self._database.execute("SET lock_configuration = true")
 
-    def run(self, query: Translated) -> pa.Table:
-        """Run a translated query; safe from several threads.
+    def run(self, query: Translated, relations: Mapping[str, pa.Table] = MappingProxyType({})) -> pa.Table:
+        """Run a translated query over files and these tables in memory; safe from several threads.
 
         Raises:
             BadInput: a column is not there, types don't fit, or a value makes the query fail.
         """
         with self._database.cursor() as cursor:
+            for name, rows in relations.items():
+                cursor.register(name, rows)
             try:
                 found = cursor.sql(query.sql, params=query.parameters or None).to_arrow_table()
             except duckdb.Error as error:
@@ -71,8 +78,18 @@ def _check_names(names: list[str]) -> None:
 
 
 def define_macros(database: duckdb.DuckDBPyConnection) -> None:
-    """Give a DuckDB the macros that translated queries call."""
+    """Give a DuckDB the functions and macros that translated queries call."""
+    # A lambda, for DuckDB would evaluate the annotations of the function itself.
+    of_bytes: Any = lambda column: farm_fingerprint(column)  # noqa: E731, PLW0108
+    database.create_function("farm_fingerprint_of_bytes", of_bytes, ["BLOB"], "BIGINT", type=PythonUDFType.ARROW)
     database.execute((files("questline_core.warehouse") / "duckdb" / "macros.sql").read_text(encoding="utf-8"))
+
+
+def farm_fingerprint(values: pa.Array[Any]) -> pa.Array[Any]:
+    """Give BigQuery's FARM_FINGERPRINT of bytes, or of the UTF-8 of texts: an INT64."""
+    column = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    hashes = [None if value is None else farmhash.fingerprint64(value) for value in column.to_pylist()]
+    return pa.array(hashes, pa.uint64()).view(pa.int64())
 
 
 def explain(query: Translated, message: str) -> str:

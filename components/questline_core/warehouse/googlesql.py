@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
 
 import sqlglot
@@ -16,6 +18,7 @@ from questline_core.errors import BadInput
 from questline_core.warehouse.rewrite import place, rewrite
 from questline_core.warehouse.supported import SUPPORTED
 
+logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot read is refused here, with place and reason
 _INT64 = range(-(2**63), 2**63)
 _TYPES: Mapping[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bytes: "BLOB"}
 
@@ -38,13 +41,21 @@ class Question:
         Raises:
             BadInput: a name is not among the known ones; lists similar ones.
         """
-        places = {_table_name(table): place(table) for table in self.tables()}
+        places = {table_name(table): place(table) for table in self.tables()}
         if places:
             here = known()
             for name, where in places.items():
                 if name not in here:
-                    raise BadInput(f"{where}: there is no table {name}{_similar(name, here, 'the tables are')}")
+                    raise BadInput(f"{where}: there is no table {name}{similar(name, here, 'the tables are')}")
         return list(places)
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A value of a script, and its type as DuckDB writes it."""
+
+    value: Any
+    type_: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,26 +73,47 @@ def parse(text: str) -> Question:
     Raises:
         BadInput: it is no GoogleSQL, no query, or uses what the embedded warehouse does not have; tells where.
     """
+    tree = read(text)
+    if not isinstance(tree, exp.Query):
+        raise BadInput(f"{place(tree)}: a query is wanted here (SELECT …, WITH … SELECT); this is a {tree.key.upper()}")
+    return checked(text, tree)
+
+
+def read(text: str) -> exp.Expr:
+    """Read one statement or expression of GoogleSQL, whatever it is.
+
+    Raises:
+        BadInput: it is no GoogleSQL.
+    """
     try:
         statements = [statement for statement in sqlglot.parse(text, read="bigquery") if statement is not None]
     except ParseError as error:
         raise BadInput(_parse_problem(error)) from None
     except TokenError as error:
         raise BadInput(f"this is not GoogleSQL: {str(error).splitlines()[0]}") from None
-    if not statements:
-        raise BadInput("the query is empty")
-    if len(statements) > 1:
-        raise BadInput(f"give one query at a time; this text has {len(statements)}")
-    tree = statements[0]
-    if not isinstance(tree, exp.Query):
-        raise BadInput(f"only queries are run here (SELECT …, WITH … SELECT); this is a {tree.key.upper()}")
+    if len(statements) != 1:
+        raise BadInput("the query is empty" if not statements else f"give one query here, not {len(statements)}")
+    return statements[0]
+
+
+def checked(text: str, tree: exp.Query) -> Question:
+    """Take a tree for a question when all of it is supported.
+
+    Raises:
+        BadInput: the embedded warehouse does not have something; tells where.
+    """
     for node in tree.walk():
         _check(node)
     return Question(text=text, tree=tree)
 
 
-def translate(question: Question, files: Mapping[str, Sequence[str]], values: Mapping[str, Any]) -> Translated:
-    """Turn a question into DuckDB's SQL over these files.
+def translate(
+    question: Question,
+    scan: Callable[[exp.Table], exp.Expr],
+    values: Mapping[str, Any],
+    variables: Mapping[str, Variable] = MappingProxyType({}),
+) -> Translated:
+    """Turn a question into DuckDB's SQL; `scan` gives what stands in place of a table.
 
     Raises:
         BadInput: something cannot be translated, or a parameter is missing or of a kind that GoogleSQL does not have.
@@ -91,17 +123,38 @@ def translate(question: Question, files: Mapping[str, Sequence[str]], values: Ma
     for node in list(question.tree.find_all(exp.Parameter)):
         name = node.name
         if name not in values:
-            raise BadInput(f"the query uses @{name}, but no value was given for it")
+            raise BadInput(f"{place(node)}: the query uses @{name}, but no value was given for it")
         parameters[f"p_{name}"] = values[name]
         node.replace(_parameter(name, values[name]))
     for table in question.tables():
-        table.replace(_scan(table, files[_table_name(table)]))
+        table.replace(scan(table))
+    parameters |= _bind_variables(question.tree, variables)
     rewrite(question.tree)
     try:
         sql = question.tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE, comments=False)
     except UnsupportedError as error:
         raise BadInput(f"the embedded warehouse cannot translate this query: {error}") from None
     return Translated(question=question, sql=sql, parameters=parameters)
+
+
+def _bind_variables(tree: exp.Query, variables: Mapping[str, Variable]) -> dict[str, Any]:
+    bound = dict[str, Any]()
+    if not variables:
+        return bound
+    for column in list(tree.find_all(exp.Column)):
+        first = column.parts[0]
+        variable = variables.get(first.name.lower())
+        if variable is None or column.is_star:
+            continue
+        name = f"v_{first.name.lower()}"
+        value: exp.Expr = exp.Cast(
+            this=exp.Parameter(this=exp.Var(this=name)), to=exp.DataType.build(variable.type_, dialect="duckdb")
+        )
+        for part in column.parts[1:]:
+            value = exp.Dot(this=value, expression=part.copy())
+        bound[name] = variable.value
+        column.replace(value)
+    return bound
 
 
 def find_name(question: Question, name: str) -> str:
@@ -121,24 +174,18 @@ def _check(node: exp.Expr) -> None:
     raise BadInput(f"{place(node)}: the embedded warehouse does not support {node.key.upper()} in a query")
 
 
-def _table_name(table: exp.Table) -> str:
+def table_name(table: exp.Table) -> str:
+    """Name a table as DATASET.TABLE, or a WITH clause or a temporary table by its one word."""
     extra = [
-        key for key, value in table.args.items() if value and key not in ("this", "db", "catalog", "alias", "joins")
+        key
+        for key, value in table.args.items()
+        if value and key not in ("this", "db", "catalog", "alias", "joins", "pivots")
     ]
     if extra or not isinstance(table.this, exp.Identifier):
         raise BadInput(
             f"{place(table)}: a table is named DATASET.TABLE here, without {', '.join(extra) or 'arguments'}"
         )
     return f"{table.db}.{table.name}" if table.db else table.name
-
-
-def _scan(table: exp.Table, files: Sequence[str]) -> exp.Subquery:
-    paths = exp.Array(expressions=[exp.Literal.string(file) for file in files])
-    scan = exp.Anonymous(
-        this="read_parquet", expressions=[paths, exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())]
-    )
-    alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
-    return exp.Subquery(this=exp.select("*").from_(exp.Table(this=scan)), alias=alias, joins=table.args.get("joins"))
 
 
 def _parameter(name: str, value: Any) -> exp.Expression:
@@ -150,6 +197,8 @@ def _parameter(name: str, value: Any) -> exp.Expression:
 def _value_type(name: str, value: Any) -> str | None:
     if value is None:
         return None
+    if isinstance(value, Mapping):
+        return _struct_type(name, value)
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise BadInput(f"the parameter {name} is a time without a time zone; give it one, such as UTC")
@@ -166,7 +215,18 @@ def _value_type(name: str, value: Any) -> str | None:
     return _TYPES[type(value)]
 
 
-def _similar(name: str, known: Sequence[str], intro: str) -> str:
+def _struct_type(name: str, value: Mapping[str, Any]) -> str:
+    types = {field: _value_type(name, item) for field, item in value.items()}
+    unknown = [field for field, type_ in types.items() if type_ is None]
+    if unknown or not types:
+        raise BadInput(
+            f"the type of {', '.join(unknown) or 'a field'} in the parameter {name} is not known; give a value"
+        )
+    return "STRUCT(" + ", ".join(f'"{field}" {type_}' for field, type_ in types.items()) + ")"
+
+
+def similar(name: str, known: Sequence[str], intro: str) -> str:
+    """Say which known names are like this one, to go after a sentence that it is not known."""
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     if close:
         return f"; did you mean {' or '.join(close)}?"

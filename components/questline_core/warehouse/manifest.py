@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,6 +47,10 @@ class Manifest:
     schema: str
     """A Parquet file without rows that keeps the table's columns."""
     parts: tuple[Part, ...]
+    partition: str = ""
+    """What the table is partitioned by, as GoogleSQL text; empty when it is not."""
+    cluster: tuple[str, ...] = ()
+    """The columns of CLUSTER BY."""
 
     @classmethod
     def new(cls, schema: str) -> Self:
@@ -75,6 +80,11 @@ class Manifest:
         """Describe the table after some of its files were merged into one; the content is the same."""
         return replace(self, parts=(new, *(part for part in self.parts if part.file not in old)))
 
+    def changed(self, old: frozenset[str], new: Sequence[Part], *, removed: bool) -> Self:
+        """Describe the table after rows of the old files were changed or removed; the other files stay."""
+        parts = (*(part for part in self.parts if part.file not in old), *new)
+        return replace(self, version=self.version + 1, epoch=self.epoch + removed, parts=parts)
+
     def replaced(self, schema: str, part: Part | None) -> Self:
         """Describe the table after all of its content was replaced."""
         parts = () if part is None else (part,)
@@ -101,6 +111,8 @@ def read_manifest(folder: Path) -> Manifest | None:
         epoch=facts["epoch"],
         schema=facts["schema"],
         parts=tuple(Part(file=part["file"], rows=part["rows"]) for part in facts["parts"]),
+        partition=facts.get("partition", ""),
+        cluster=tuple(facts.get("cluster", ())),
     )
 
 
@@ -114,16 +126,18 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "updated": datetime.now(UTC).isoformat(timespec="milliseconds"),
         "rows": manifest.rows,
         "schema": manifest.schema,
+        "partition": manifest.partition,
+        "cluster": manifest.cluster,
         "parts": [{"file": part.file, "rows": part.rows} for part in manifest.parts],
     }
     put_in_place(folder / MANIFEST, json.dumps(facts, indent=1).encode())
 
 
-def sweep(folder: Path, manifest: Manifest, *, retired: frozenset[str] = frozenset()) -> None:
-    """Delete files that no manifest has named for `GRACE_S`; the clock of the `retired` ones starts now."""
+def sweep(folder: Path, manifest: Manifest, *, retired: frozenset[str] = frozenset(), grace_s: float = GRACE_S) -> None:
+    """Delete files that no manifest has named for `grace_s`; the clock of the `retired` ones starts now."""
     named = {manifest.schema, *(part.file for part in manifest.parts)}
     for file in retired:
         os.utime(folder / file)
     for path in folder.glob("*.parquet*"):
-        if path.name not in named and time.time() - path.stat().st_mtime > GRACE_S:
+        if path.name not in named and time.time() - path.stat().st_mtime >= grace_s:
             path.unlink(missing_ok=True)

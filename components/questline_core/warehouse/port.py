@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol
 
 from questline_core.adapters import open_adapter
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 EVENTS = "telemetry.events"
+"""Its days can be replaced one by one: see `DAYS`."""
 REJECTS = "telemetry.rejects"
+DAYS: Mapping[str, str] = {EVENTS: "event_date"}
+"""The DATE column that divides a table of the project into days; others say it with PARTITION BY."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,14 +37,34 @@ class Description:
     schema: pa.Schema
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What a statement would read and cost."""
+
+    bytes_read: int
+    """At most."""
+    usd: float
+    basis: str
+    """How the price comes about."""
+
+
 class Warehouse(Protocol):
     """Tables named DATASET.TABLE. A table read while another process appends shows whole appends only."""
 
     def query(self, sql: str, **parameters: Any) -> pa.Table:
-        """Run one GoogleSQL query with named parameters (`@name`) and return all rows.
+        """Run one GoogleSQL statement or script with named parameters (`@name`).
+
+        Gives the rows of the last SELECT, or a table without columns.
 
         Raises:
             BadInput: the text is not GoogleSQL, cannot be translated, or names a table or column that is not there.
+        """
+
+    def estimate(self, sql: str, **parameters: Any) -> Estimate:
+        """Tell what a statement would read and cost, without running it.
+
+        Raises:
+            BadInput: as for `query`.
         """
 
     def create(self, table: str, schema: pa.Schema) -> None:
@@ -60,8 +84,21 @@ class Warehouse(Protocol):
             NotReady: another process kept writing to the table.
         """
 
-    def replace(self, table: str, rows: pa.Table) -> None:
-        """Put these rows in place of all that the table held, in one step; makes the table if need be."""
+    def replace(self, table: str, rows: pa.Table, *, partition: date | None = None) -> None:
+        """Put these rows in place of all that the table held, in one step; makes the table if need be.
+
+        With `partition`, only the rows of that day go, and the table must be there and be divided into days.
+
+        Raises:
+            BadInput: the table is not divided into days, or rows are of another day.
+        """
+
+    def erase(self, table: str, *, column: str, values: Sequence[Any]) -> int:
+        """Remove the rows whose column has one of these values, also from the disk, and tell how many they were.
+
+        Raises:
+            BadInput: there is no such table or column.
+        """
 
     def version(self, table: str) -> str:
         """Tell the version of a table's content: it changes when rows were added or replaced, and only then.
@@ -84,9 +121,12 @@ class Warehouse(Protocol):
         """Release files and locks."""
 
 
-_WAREHOUSES = {"duckdb": ("questline_core.warehouse.embedded:open_embedded", "warehouse")}
+_WAREHOUSES = {
+    "bigquery": ("questline_core.warehouse.bigquery.adapter:open_bigquery", "gcp"),
+    "duckdb": ("questline_core.warehouse.embedded:open_embedded", "warehouse"),
+}
 
 
 def open_warehouse(address: str, **options: Any) -> Warehouse:
-    """Open the warehouse at an address such as `duckdb:/var/questline/warehouse`."""
+    """Open the warehouse at an address such as `duckdb:/var/questline/warehouse` or `bigquery:PROJECT/LOCATION`."""
     return open_adapter("warehouse", address, _WAREHOUSES, **options)  # type: ignore[no-any-return]

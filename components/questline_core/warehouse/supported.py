@@ -29,7 +29,7 @@ _FUNCTIONS = """
     TimestampTrunc DateTrunc DatetimeTrunc DateAdd DateSub TimestampAdd TimestampSub DatetimeAdd DatetimeSub
     DateDiff TimestampDiff DatetimeDiff UnixToTime UnixSeconds UnixMillis UnixMicros UnixDate Extract CurrentDate
     CurrentTimestamp TimeToStr TsOrDsToDate TsOrDsToTimestamp StrToDate String GenerateSeries GenerateDateArray
-    ArraySize ArrayConcat ArrayReverse
+    ArraySize ArrayConcat ArrayReverse FarmFingerprint
 """
 _AGGREGATES = """
     Count CountIf Sum Avg Min Max AnyValue HavingMax ArgMax ArgMin ArrayAgg IgnoreNulls RespectNulls GroupConcat

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from questline_core.durable import make_folder, settle
+from questline_core.durable import make_folder, settle, sync
 from questline_core.errors import BadInput
 from questline_core.warehouse.columns import fit, same_columns
 from questline_core.warehouse.keys import KeyIndex
 from questline_core.warehouse.lock import write_lock
-from questline_core.warehouse.manifest import Manifest, Part, read_manifest, sweep, write_manifest
+from questline_core.warehouse.manifest import GRACE_S, MANIFEST, Manifest, Part, read_manifest, sweep, write_manifest
 from questline_core.warehouse.port import Appended
 
 MANY_PARTS = 32
@@ -24,6 +29,14 @@ MANY_PARTS = 32
 FULL_PART_ROWS = 250_000
 """A file of this size is not merged any more; the work of one merge is bounded by it too."""
 ROW_GROUP_ROWS = 122_880
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Rows that go, by file and place in it, and rows that come."""
+
+    gone: Mapping[str, Sequence[int]]
+    new: pa.Table | None
 
 
 class TableWriter:
@@ -66,6 +79,48 @@ class TableWriter:
             if old is not None:
                 sweep(self.folder, new, retired=frozenset((old.schema, *(p.file for p in old.parts))))
 
+    def replace_day(self, rows: pa.Table, day: date, column: str) -> None:
+        """Put these rows, all of one day, in place of the day's rows."""
+        with self._writing():
+            manifest = self._manifest()
+            fitted = fit(rows, read_schema(self.folder, manifest), self.name)
+            if column not in fitted.column_names or fitted.schema.field(column).type != pa.date32():
+                raise BadInput(f"{self.name} has no DATE column {column!r}; it is not divided into days")
+            if set(fitted.column(column).unique().to_pylist()) - {day}:
+                raise BadInput(f"replacing {day} in {self.name}: rows are of another day in {column}")
+            self._apply(manifest, Change(self._places(manifest, column, [day]), fitted))
+
+    def erase(self, column: str, values: Sequence[Any]) -> int:
+        """Remove rows by a column's values; files that held them are gone from the disk when this returns."""
+        with self._writing():
+            manifest = self._manifest()
+            if column not in read_schema(self.folder, manifest).names:
+                raise BadInput(f"{self.name} has no column {column}")
+            gone = self._places(manifest, column, values)
+            self._apply(manifest, Change(gone, None), grace_s=0.0)
+        return sum(map(len, gone.values()))
+
+    def change(self, find: Callable[[], Change]) -> Change:
+        """Apply the change that `find` computes while no other process may write to the table."""
+        with self._writing():
+            manifest = self._manifest()
+            found = find()
+            self._apply(manifest, found)
+        return found
+
+    def describe(self, partition: str, cluster: Sequence[str]) -> None:
+        """Note what the table is partitioned and clustered by."""
+        with self._writing():
+            write_manifest(self.folder, replace(self._manifest(), partition=partition, cluster=tuple(cluster)))
+
+    def drop(self) -> None:
+        """Delete the table; its folder stays for the lock that others may wait for."""
+        with self._writing():
+            (self.folder / MANIFEST).unlink()
+            sync(self.folder)
+            for path in self.folder.glob("*.parquet*"):
+                path.unlink()
+
     def close(self) -> None:
         """Release the memory of the key indexes."""
         for index in self._keys.values():
@@ -93,6 +148,33 @@ class TableWriter:
             self._keys[key] = KeyIndex(self.folder, key)
         self._keys[key].catch_up(manifest)
         return self._keys[key]
+
+    def _places(self, manifest: Manifest, column: str, values: Sequence[Any]) -> dict[str, list[int]]:
+        found = dict[str, list[int]]()
+        for part in manifest.parts:
+            held = pq.read_table(self.folder / part.file, columns=[column], partitioning=None).column(0)
+            mask = pc.is_in(held, value_set=pa.array(values, held.type))
+            if rows := pc.indices_nonzero(mask).to_pylist():
+                found[part.file] = cast("list[int]", rows)
+        return found
+
+    def _apply(self, manifest: Manifest, change: Change, *, grace_s: float = GRACE_S) -> None:
+        new = list[Part]()
+        for file, rows in change.gone.items():
+            held = pq.ParquetFile(self.folder / file).read()
+            stays = np.ones(held.num_rows, dtype=bool)
+            stays[rows] = False
+            if stays.any():
+                new.append(self._write_part(held.filter(pa.array(stays))))
+        if change.new is not None and change.new.num_rows:
+            new.append(self._write_part(change.new))
+        old = frozenset(change.gone)
+        if old or new:
+            manifest = manifest.changed(old, new, removed=bool(old))
+            write_manifest(self.folder, manifest)
+        if old or grace_s < GRACE_S:
+            sweep(self.folder, manifest, retired=old, grace_s=grace_s)
+        self._tidy(manifest)
 
     def _tidy(self, manifest: Manifest) -> None:
         chosen = choose_to_merge(manifest.parts)

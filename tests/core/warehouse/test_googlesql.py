@@ -56,7 +56,6 @@ def test_a_query_fails_where_the_reference_engine_does(
 @pytest.mark.parametrize(
     ("query", "problem"),
     [
-        ("SELECT FARM_FINGERPRINT('a')", "line 1, column 8: .* function FARM_FINGERPRINT"),
         ("SELECT my_function(1)", "line 1, column 8: .* function MY_FUNCTION"),
         ("SELECT TO_JSON_STRING(1)", "function TO_JSON_STRING"),
         ("SELECT CAST(1 AS NUMERIC)", "type DECIMAL; use FLOAT64 or INT64"),
@@ -78,9 +77,7 @@ def test_a_query_fails_where_the_reference_engine_does(
         ("SELECT SUM(x) FROM UNNEST([9223372036854775807, 1]) AS x", "too large for INT64"),
         ("SELECT 9223372036854775808", "INT64"),
         ("SELECT 1 / 0", "division by zero; SAFE_DIVIDE"),
-        ("DROP TABLE telemetry.events", "only queries are run here .* this is a DROP"),
-        ("CREATE TABLE a.b AS SELECT 1", "this is a CREATE"),
-        ("SELECT 1; SELECT 2", "one query at a time"),
+        ("GRANT x", "line 1, column 1: .* does not run GRANT; it runs SELECT"),
         ("SELECT 1 FROM telemetry.events", "no table telemetry.events; the warehouse has no tables yet"),
         ("SELECT a FROM (SELECT 1 AS b)", "line 1, column 8: there is no column a"),
         ("SELECT s.ab FROM (SELECT STRUCT(1 AS abc) AS s)", 'line 1, column 10: there is no field ab; similar: "abc"'),

@@ -86,3 +86,7 @@ CREATE MACRO gsql_right(s, n) AS CASE
 CREATE MACRO gsql_only(found) AS CASE
     WHEN len(found) > 1 THEN error('Scalar subquery produced more than one element')
     ELSE found[1] END;
+
+CREATE MACRO gsql_farm_fingerprint(x) AS CASE typeof(x)
+    WHEN 'BLOB' THEN farm_fingerprint_of_bytes(TRY_CAST(x AS BLOB))
+    ELSE farm_fingerprint_of_bytes(encode(CAST(x AS VARCHAR))) END;

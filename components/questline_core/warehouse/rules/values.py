@@ -129,5 +129,6 @@ RULES: Mapping[type[Node], Rule] = {
     exp.RegexpExtract: _no_position,
     exp.RegexpExtractAll: _no_position,
     exp.StrPosition: _no_position,
+    exp.FarmFingerprint: lambda node: call("gsql_farm_fingerprint", node.expressions[0]),
     exp.SafeFunc: lambda node: call("try", node.this),
 }

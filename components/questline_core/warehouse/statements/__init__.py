@@ -1,0 +1,1 @@
+"""What a text of GoogleSQL does beside asking: scripts, tables, changes of rows, and models."""
