@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import fsspec
 import pyarrow as pa
+from google.protobuf.message import DecodeError
 
 from questline_core.broker.port import REJECT
 from questline_core.errors import BadInput
@@ -97,19 +98,15 @@ def gather(sources: Sequence[str], days: Collection[date], rows: Rows, *, envelo
         BadInput: a source cannot be read.
     """
     found = Gathered(days={f"{day:%Y%m%d}": DayRows() for day in days})
-    ids = ContentIds()
-    for source in sources:
-        for where, event in _events(source, rows, found):
-            envelope.put_around(event)
-            if not event.event_id:
-                ids.give(event)
-            if problem := check(event):
-                found.spoil(where, problem.message)
-                continue
-            # An export does not tell when an event came; a time of now would make every run another.
-            complete(event, title=envelope.title, received_time=event.received_time or event.event_timestamp)
-            if event.event_date in found.days:
-                found.days[event.event_date].add(event)
+    exported = Exported(rows=rows, envelope=envelope, found=found)
+    for where, event in _events(sources, exported):
+        if problem := check(event):
+            found.spoil(where, problem.message)
+            continue
+        # An export does not tell when an event came; a time of now would make every run another.
+        complete(event, title=envelope.title, received_time=event.received_time or event.event_timestamp)
+        if event.event_date in found.days:
+            found.days[event.event_date].add(event)
     return found
 
 
@@ -143,26 +140,46 @@ def _rows_of(warehouse: Warehouse, day: date) -> pa.Table:
     return warehouse.query(f"SELECT * FROM {EVENTS} WHERE event_date = @day", day=day)  # noqa: S608 - our own name
 
 
-def _events(source: str, rows: Rows, found: Gathered) -> Iterator[tuple[str, Event]]:
-    try:
-        for file in fsspec.open_files(source, "rb", compression="infer"):
-            with file as opened:
-                read = _archived if file.path.endswith(".avro") else _exported
-                yield from read(opened, file.path, rows, found)
-    except (OSError, ValueError) as error:
-        raise BadInput(f"cannot read {source} ({error}); name files or URLs, such as gs://bucket/day/*.avro") from None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """Reads exports as an import does, so that an event has the id that its import gave it."""
+
+    rows: Rows
+    envelope: Envelope
+    found: Gathered
+    ids: ContentIds = field(default_factory=ContentIds)
+
+    def events(self, file: Any, name: str) -> Iterator[tuple[str, Event]]:
+        """Read lines of JSON."""
+        for line in lines(file):
+            where = f"{name}, line {line.number}"
+            try:
+                event = self.rows.event(parse(line.data))
+            except Unreadable as error:
+                self.found.spoil(where, str(error))
+                continue
+            self.envelope.put_around(event)
+            if not event.event_id:
+                self.ids.give(event)
+            yield where, event
 
 
-def _exported(file: Any, name: str, rows: Rows, found: Gathered) -> Iterator[tuple[str, Event]]:
-    for line in lines(file):
-        where = f"{name}, line {line.number}"
+def _events(sources: Sequence[str], exported: Exported) -> Iterator[tuple[str, Event]]:
+    for source in sources:
         try:
-            yield where, rows.event(parse(line.data))
-        except Unreadable as error:
-            found.spoil(where, str(error))
+            for file in fsspec.open_files(source, "rb", compression="infer"):
+                with file as opened:
+                    if file.path.endswith(".avro"):
+                        yield from _archived(opened, file.path, exported.found)
+                    else:
+                        yield from exported.events(opened, file.path)
+        except (OSError, ValueError) as error:
+            raise BadInput(
+                f"cannot read {source} ({error}); name files or URLs, such as gs://bucket/day/*.avro"
+            ) from None
 
 
-def _archived(file: Any, name: str, _rows: Rows, found: Gathered) -> Iterator[tuple[str, Event]]:
+def _archived(file: Any, name: str, found: Gathered) -> Iterator[tuple[str, Event]]:
     """Read what a Cloud Storage subscription of Pub/Sub wrote; rejects in it are left to `questline rejects`."""
     import fastavro  # noqa: PLC0415 - only an archive needs it
 
@@ -172,7 +189,7 @@ def _archived(file: Any, name: str, _rows: Rows, found: Gathered) -> Iterator[tu
         where = f"{name}, message {number}"
         try:
             event = Event.FromString(record["data"])
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is this message's
-            found.spoil(where, f"no event ({error})")
+        except DecodeError:
+            found.spoil(where, "the data is no serialized event")
             continue
         yield where, event

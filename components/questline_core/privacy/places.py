@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 
 from questline_core.broker.port import open_broker
+from questline_core.lookup.holder import LookupHolder
+from questline_core.lookup.manifest import signing_key
 from questline_core.privacy.features import FeaturesHolder
 from questline_core.privacy.files import FilesHolder
 from questline_core.privacy.forgotten import Forgotten
@@ -35,6 +37,7 @@ def opened_places(settings: PlatformSettings, key: PrivacyKey) -> Iterator[tuple
                 BrokerHolder(broker),
                 *table_holders(warehouse),
                 FeaturesHolder(home.features),
+                LookupHolder(home.lookup, signing_key(settings)),
                 FilesHolder(str(home.pipelines)),
                 FilesHolder(settings.model_store_url),
                 FilesHolder(str(home.serving)),

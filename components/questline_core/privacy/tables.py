@@ -48,8 +48,7 @@ class RejectsHolder:
 
     def erase(self, player: str) -> int:
         """Remove rejects."""
-        ids = self._ids(player)
-        return self.warehouse.erase(REJECTS, column="message_id", values=ids) if ids else 0
+        return self.warehouse.erase(REJECTS, column="message_id", values=self._ids(player))
 
     def _ids(self, player: str) -> list[str]:
         rows = self.warehouse.query(f"SELECT message_id, payload FROM `{REJECTS}`")  # noqa: S608 - our own name
