@@ -122,13 +122,13 @@ def replace_day(warehouse: Warehouse, forgotten: Forgotten, day: date, gathered:
             f"the files hold no event of {day}; its rows stay as they are, leave the day out or add its file"
         )
     rows = forgotten.without(wanted)
-    before = _rows_of(warehouse, day).num_rows
+    before = warehouse.query(f"SELECT COUNT(*) AS n FROM {EVENTS} WHERE event_date = @day", day=day)  # noqa: S608 - as below
     warehouse.replace(EVENTS, rows, partition=day)
     forgotten.settle(EVENTS, rows)
     now = _rows_of(warehouse, day)
     return DayReport(
         day=day,
-        before=before,
+        before=int(before["n"][0].as_py()),
         rows=now.num_rows,
         copies=gathered.copies,
         forgotten=wanted.num_rows - rows.num_rows,
