@@ -1,0 +1,2 @@
+-- The dataset of all tables and models about churn.
+CREATE SCHEMA IF NOT EXISTS churn

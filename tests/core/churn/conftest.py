@@ -1,0 +1,17 @@
+"""A warehouse in a fresh folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from questline_core.warehouse.port import Warehouse, open_warehouse
+
+
+@pytest.fixture
+def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
+    with closing(open_warehouse(f"duckdb:{tmp_path / 'warehouse'}")) as opened:
+        yield opened
