@@ -13,7 +13,7 @@ from questline_core.bqml import evaluation
 from questline_core.bqml.evaluation import check_threshold
 from questline_core.bqml.linear import Linear
 from questline_core.bqml.model import Model, contributions, probabilities
-from questline_core.bqml.preprocessing import Array, numbers
+from questline_core.bqml.preprocessing import CALENDAR, Array, numbers, taken
 from questline_core.bqml.rows import column_named
 from questline_core.bqml.transform import Ask
 from questline_core.bqml.trees import Trees
@@ -63,7 +63,7 @@ def _probs(model: Model, chances: Array) -> Any:
     rows, classes = chances.shape
     labels = pa.array(list(model.classes)[::-1], model.label_type)
     structs = pa.StructArray.from_arrays(
-        [labels.take(pa.array(np.tile(np.arange(classes), rows))), pa.array(chances[:, ::-1].ravel())],
+        [taken(labels, np.tile(np.arange(classes), rows)), pa.array(chances[:, ::-1].ravel())],
         names=["label", "prob"],
     )
     return pa.ListArray.from_arrays(pa.array(np.arange(0, rows * classes + 1, classes), pa.int32()), structs)
@@ -152,7 +152,11 @@ def feature_importance(question: Question) -> pa.Table:
     )
 
 
-_WEIGHTS = [("category", pa.string()), ("weight", pa.float64())]
+_CATEGORY_WEIGHTS = pa.list_(pa.struct([pa.field("category", pa.string()), pa.field("weight", pa.float64())]))
+
+
+def _schema(columns: list[tuple[str, Any]]) -> pa.Schema:
+    return pa.schema([pa.field(name, type_) for name, type_ in columns])
 
 
 def weights(question: Question) -> pa.Table:
@@ -163,11 +167,11 @@ def weights(question: Question) -> pa.Table:
     rows = list[dict[str, Any]]()
     for output in range(len(model.estimator.intercepts)):
         rows += _weights_of(model, model.estimator, output, standardized=bool(question.settings.get("standardize")))
-    schema = pa.schema(
+    schema = _schema(
         [
             ("processed_input", pa.string()),
             ("weight", pa.float64()),
-            ("category_weights", pa.list_(pa.struct(_WEIGHTS))),
+            ("category_weights", _CATEGORY_WEIGHTS),
         ]
     )
     if len(model.classes) > _TWO:
@@ -197,7 +201,7 @@ def _weights_of(model: Model, linear: Linear, output: int, *, standardized: bool
 
 def training_info(question: Question) -> pa.Table:
     """ML.TRAINING_INFO: one row an iteration, the last first."""
-    schema = pa.schema(
+    schema = _schema(
         [
             ("training_run", pa.int64()),
             ("iteration", pa.int64()),
@@ -214,7 +218,7 @@ def training_info(question: Question) -> pa.Table:
 def feature_info(question: Question) -> pa.Table:
     """ML.FEATURE_INFO: what training saw of each feature."""
     numeric = ("min", "max", "mean", "median", "stddev")
-    schema = pa.schema(
+    schema = _schema(
         [
             ("input", pa.string()),
             *((name, pa.float64()) for name in numeric),
@@ -223,7 +227,13 @@ def feature_info(question: Question) -> pa.Table:
             ("dimension", pa.int64()),
         ]
     )
-    rows = [{"input": feature.name, **(feature.info or {})} for feature in question.model.preprocessor.features]
+    names = {feature.name for feature in question.model.preprocessor.features}
+    calendar = {f"_TS_{part}_{name}" for part in CALENDAR for name in names}
+    rows = [
+        {"input": feature.name, **(feature.info or {})}
+        for feature in question.model.preprocessor.features
+        if feature.name not in calendar
+    ]
     return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in rows], schema=schema)
 
 
@@ -266,9 +276,7 @@ def _top(model: Model, shares: Array, count: int) -> Any:
     own = shares[:, :-1]
     order = np.argsort(-np.abs(own), axis=1, kind="stable")[:, :count]
     flat = np.take_along_axis(own, order, axis=1).ravel()
-    structs = pa.StructArray.from_arrays(
-        [names.take(pa.array(order.ravel())), pa.array(flat)], ["feature", "attribution"]
-    )
+    structs = pa.StructArray.from_arrays([taken(names, order.ravel()), pa.array(flat)], ["feature", "attribution"])
     return pa.ListArray.from_arrays(pa.array(np.arange(len(own) + 1) * order.shape[1], pa.int32()), structs)
 
 

@@ -49,4 +49,12 @@ class DuckDbTables:
                 raise BadInput(
                     explain(Translated(question=question, sql=text, parameters=values), str(error))
                 ) from error
-        return googlesql_types(found)
+        return googlesql_types(_as_floats(found))
+
+
+def _as_floats(rows: pa.Table) -> pa.Table:
+    """Turn NUMERIC columns into FLOAT64: models compute with nothing else."""
+    for place, field in enumerate(rows.schema):
+        if pa.types.is_decimal(field.type):
+            rows = rows.set_column(place, field.name, rows.column(place).cast(pa.float64()))
+    return rows

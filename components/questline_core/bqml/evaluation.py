@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
-from sklearn import metrics
 
 from questline_core.bqml.model import Model
 from questline_core.bqml.preprocessing import Array
@@ -19,6 +18,8 @@ _THRESHOLDS = 100
 
 def regression(truth: Array, predicted: Array) -> pa.Table:
     """Judge values."""
+    from sklearn import metrics  # noqa: PLC0415 - slow to load, and needed for judging only
+
     logged = np.log1p(np.maximum(truth, 0)) - np.log1p(np.maximum(predicted, 0))
     return pa.table(
         {
@@ -34,6 +35,8 @@ def regression(truth: Array, predicted: Array) -> pa.Table:
 
 def classification(model: Model, truth: Array, predicted: Array, threshold: float | None) -> pa.Table:
     """Judge probabilities (rows, classes); precision, recall and F1 of two classes are the positive one's."""
+    from sklearn import metrics  # noqa: PLC0415 - slow to load, and needed for judging only
+
     check_threshold(model, threshold)
     chosen, classes = model.chosen(predicted, threshold), len(model.classes)
     average = {"average": "binary"} if classes == _TWO else {"average": "macro", "labels": np.arange(classes)}
@@ -51,6 +54,8 @@ def classification(model: Model, truth: Array, predicted: Array, threshold: floa
 
 
 def _auc(truth: Array, predicted: Array) -> float:
+    from sklearn import metrics  # noqa: PLC0415 - as above
+
     present = np.unique(truth)
     if len(present) < _TWO:
         return float("nan")
@@ -107,6 +112,8 @@ def _at_least(scores: Array, thresholds: Array) -> Array:
 
 def confusion_matrix(model: Model, truth: Array, predicted: Array, threshold: float | None) -> pa.Table:
     """Count, for each expected label, how often each label was predicted."""
+    from sklearn import metrics  # noqa: PLC0415 - slow to load, and needed for judging only
+
     check_threshold(model, threshold)
     classes = model.classes
     counts = metrics.confusion_matrix(truth, model.chosen(predicted, threshold), labels=np.arange(len(classes)))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -82,7 +84,7 @@ class Statements:
         text = Text(sql)
         calls = list(find_calls(text))
         names = [f"_ml_{call.first}" for call in calls]
-        answers = [self._answer(text, call, parameters) for call in calls]
+        answers = [self.answer(text, call, parameters) for call in calls]
         return replaced(text, calls, names), dict(zip(names, answers, strict=True))
 
     def _steps(self) -> Mapping[str, Callable[[Reader], None]]:
@@ -105,13 +107,14 @@ class Statements:
                 return
             raise BadInput(f"{wanted.place}: there is a model {wanted.name} already; write CREATE OR REPLACE MODEL")
         if wanted.options.model_type in IMPORTED:
-            self.models.put(wanted.name, lambda folder: imported.copy(folder, wanted.options, reader.text.text))
+            copy = partial(imported.copy, options=wanted.options, statement=reader.text.text)
+            _placed(wanted.place, lambda: self.models.put(wanted.name, copy))
             return
         if wanted.query is None:
             raise reader.wrong("AS and the query that gives the training rows")
         rows = self._rows(wanted.query, reader.parameters)
         order = Order(statement=reader.text.text, options=wanted.options, transform=wanted.transform, seed=self._seed)
-        self.models.put(wanted.name, train(order, rows, self._ask))
+        self.models.put(wanted.name, _placed(wanted.place, lambda: train(order, rows, self._ask)))
 
     def _drop(self, reader: Reader) -> None:
         if_there = reader.accept("IF", "EXISTS")
@@ -120,11 +123,12 @@ class Statements:
         self.models.drop(name)
 
     def _export_model(self, reader: Reader) -> None:
+        place = reader.text.place(reader.index)
         name = self._known_name(reader)
         reader.expect("OPTIONS")
         uri = exports.read_uri(reader)
         _end(reader)
-        exports.export_model(self._model(name), uri)
+        _placed(place, lambda: exports.export_model(self._model(name), uri))
 
     def _export_data(self, reader: Reader) -> None:
         export_data(reader, lambda sql: self._rows(sql, reader.parameters))
@@ -140,7 +144,12 @@ class Statements:
         model = read_model(self.models.current(name))
         return Imported(model.folder, model.facts) if model.type in IMPORTED else model
 
-    def _answer(self, text: Text, call: Call, parameters: Mapping[str, Any]) -> pa.Table:
+    def answer(self, text: Text, call: Call, parameters: Mapping[str, Any]) -> pa.Table:
+        """Answer one ML table function of a query.
+
+        Raises:
+            BadInput: it cannot answer; tells where.
+        """
         answer, arguments, place = ANSWERS[call.name], text.arguments(call.opening), text.place(call.first)
         reader = Reader(text, parameters, call.opening + 1)
         reader.expect("MODEL")
@@ -212,7 +221,7 @@ def _placed(place: str, step: Callable[[], _T]) -> _T:
     try:
         return step()
     except BadInput as error:
-        raise BadInput(f"{place}: {error}") from None
+        raise error if re.match(r"line \d+, column", str(error)) else BadInput(f"{place}: {error}") from None
 
 
 def _end(reader: Reader) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
@@ -100,7 +99,8 @@ def _checked(found: dict[str, Any], places_of: dict[str, str], opening: str) -> 
         raise BadInput(f"{places_of['FORMAT']}: {form!r} is no format here; supported are {listed(list(_FORMATS))}")
     if compression not in _FORMATS[form]:
         raise BadInput(
-            f"{places_of['COMPRESSION']}: {form} is not compressed by {compression!r}; supported are {listed(_FORMATS[form][1:])}"
+            f"{places_of['COMPRESSION']}: {form} is not compressed by {compression!r}; "
+            f"supported are {listed(_FORMATS[form][1:])}"
         )
     if found["URI"].rpartition("/")[2].count("*") != 1 or found["URI"].count("*") != 1:
         raise BadInput(f"{places_of['URI']}: the URI needs exactly one *, in the file's name, such as scores-*.csv")
@@ -130,7 +130,8 @@ def _shards(rows: pa.Table) -> Iterator[pa.Table]:
 
 def _write(path: Path, rows: pa.Table, wanted: _Wanted) -> None:
     if wanted.format == "PARQUET":
-        pq.write_table(rows, path, compression=wanted.compression.lower() or "none")
+        compression: Any = wanted.compression.lower() or "none"
+        pq.write_table(rows, path, compression=compression)
         return
     content = _csv(rows, wanted) if wanted.format == "CSV" else _json(rows)
     path.write_bytes(gzip.compress(content, mtime=0) if wanted.compression else content)
@@ -139,7 +140,7 @@ def _write(path: Path, rows: pa.Table, wanted: _Wanted) -> None:
 def _csv(rows: pa.Table, wanted: _Wanted) -> bytes:
     columns = dict[str, Any]()
     for name in rows.column_names:
-        column = rows.column(name)
+        column: Any = rows.column(name)
         if pa.types.is_nested(column.type):
             raise BadInput(f"the column {name} is {column.type}; CSV has no arrays and structs: use JSON or PARQUET")
         if pa.types.is_timestamp(column.type) or pa.types.is_binary(column.type):
@@ -149,14 +150,8 @@ def _csv(rows: pa.Table, wanted: _Wanted) -> bytes:
     options = pc_csv.WriteOptions(include_header=False, delimiter=wanted.delimiter, quoting_style="needed")
     if wanted.header:
         sink.write((wanted.delimiter.join(rows.column_names) + "\n").encode())
-    pc_csv.write_csv(pa.table({n: _cells(c, wanted.delimiter) for n, c in columns.items()}), sink, options)
+    pc_csv.write_csv(pa.table(columns), sink, options)
     return bytes(sink.getvalue())
-
-
-def _cells(column: Any, delimiter: str) -> Any:
-    """Quote only what must be: pyarrow quotes all text, or none."""
-    del delimiter
-    return pc.cast(column, pa.string()) if pa.types.is_decimal(column.type) else column
 
 
 def _json(rows: pa.Table) -> bytes:

@@ -65,7 +65,7 @@ def export_model(model: Model | Imported, uri: str) -> None:
 
 
 def _booster(model: Model, trees: Trees, folder: Path) -> None:
-    """Write model.bst, the sidecar model_metadata.json and a vocabulary for each category, as BigQuery lays them out."""
+    """Write model.bst, its sidecar model_metadata.json and the vocabularies, laid out as BigQuery does."""
     assets = folder / "assets"
     assets.mkdir(parents=True)
     (folder / "model.bst").write_bytes(trees.booster.save_raw("ubj"))

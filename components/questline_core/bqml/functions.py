@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from questline_core.bqml.preprocessing import Array, as_text, numbers
+from questline_core.bqml.preprocessing import Array, as_text, numbers, positions, taken
 from questline_core.errors import BadInput
 
 State: TypeAlias = Mapping[str, Any]
@@ -70,7 +70,8 @@ def _impute(column: Values, state: State) -> State:
     if strategy == "most_frequent":
         counted = Counter(column.drop_null().to_pylist())
         most = max(counted.values(), default=0)
-        return {"value": min((value for value, count in counted.items() if count == most), default=None)}
+        often: list[Any] = [value for value, count in counted.items() if count == most]
+        return {"value": min(often, default=None)}
     if strategy not in ("mean", "median"):
         raise BadInput(f"ML.IMPUTER fills by 'mean', 'median' or 'most_frequent', not {strategy!r}")
     known = _known(column)
@@ -93,7 +94,7 @@ def _bucketize(column: Values, state: State) -> Any:
         raise BadInput(f"a bucket is written as bucket_names, bucket_ranges or bucket_ranges_json, not {form!r}")
     names = [_bucket(i, edges, form) for i in range(len(points) + 1)]
     places = np.searchsorted(points, values, side="right")
-    return pa.array(names).take(pa.array(places, mask=np.isnan(values)))
+    return pc.if_else(pa.array(np.isnan(values)), None, taken(pa.array(names), places))
 
 
 def _bucket(index: int, edges: Sequence[float], form: str) -> str:
@@ -115,8 +116,7 @@ def _vocabulary(column: Values, state: State) -> State:
 
 
 def _encode_label(column: Values, state: State) -> Any:
-    found = pc.index_in(as_text(column), value_set=pa.array(state["vocabulary"], pa.string()))
-    return pc.add(pc.fill_null(found.cast(pa.int64()), -1), 1)
+    return pa.array(positions(as_text(column), pa.array(state["vocabulary"], pa.string())) + 1)
 
 
 def _encode_one_hot(column: Values, state: State) -> Any:
@@ -144,7 +144,7 @@ def _hash_bucketize(column: Values, state: State) -> Any:
     def place(text: str | None) -> int | None:
         if text is None:
             return None
-        number = farmhash.fingerprint64(text)
+        number: int = farmhash.fingerprint64(text)
         return number % size if size else number - (2**64 if number >= 2**63 else 0)
 
     return pa.array([place(text) for text in as_text(column).to_pylist()], pa.int64())

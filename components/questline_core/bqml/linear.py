@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import minimize
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
 
 from questline_core.bqml.options import Options
 from questline_core.bqml.preprocessing import Array, Matrix
@@ -60,7 +59,7 @@ class Linear:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Rows to fit: y holds values (rows,) for regression, else class numbers; `outputs` is 1 or the number of classes."""
+    """Rows to fit: y (rows,) holds values or class numbers; `outputs` is 1, or the number of classes above two."""
 
     matrix: Matrix
     y: Array
@@ -78,9 +77,7 @@ class Problem:
         if self.outputs == 1:
             margin = margins[:, 0]
             losses = np.logaddexp(0, margin) - self.y * margin
-            return float(share[:, 0] @ losses), share * (
-                1 / (1 + np.exp(-np.clip(margins, -500, 500))) - self.y[:, None]
-            )
+            return float(share[:, 0] @ losses), share * (expit(margins) - self.y[:, None])
         rows = np.arange(len(self.y))
         slope = softmax(margins, axis=1)
         slope[rows, self.y] -= 1
@@ -116,6 +113,8 @@ def _solve(problem: Problem, *, l2: float, intercept: bool) -> Linear:
 
 
 def _descend(problem: Problem, options: Options, judge: Callable[[Linear, float | None], bool]) -> Linear:
+    from scipy.optimize import minimize  # noqa: PLC0415 - slow to load, and needed for training only
+
     columns, outputs, free = problem.matrix.shape[1], problem.outputs, options["FIT_INTERCEPT"]
     l1, l2 = (options[name] / len(problem.y) for name in ("L1_REG", "L2_REG"))
     size = outputs * columns

@@ -11,15 +11,14 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from scipy import sparse
 from scipy.special import expit, softmax
 
+from questline_core.bqml import trees
 from questline_core.bqml.linear import Linear
 from questline_core.bqml.network import Network
 from questline_core.bqml.options import Options
-from questline_core.bqml.preprocessing import Array, Feature, Preprocessor
+from questline_core.bqml.preprocessing import Array, Feature, Preprocessor, positions, spelled_out, taken
 from questline_core.bqml.rows import column_named
 from questline_core.bqml.transform import Transform
 from questline_core.bqml.trees import Trees
@@ -61,7 +60,9 @@ class Model:
     @property
     def label_type(self) -> pa.DataType:
         """The label's Arrow type."""
-        return pa.type_for_alias(self.facts["label_type"])
+        alias: Any = self.facts["label_type"]
+        found: pa.DataType = pa.type_for_alias(alias)
+        return found
 
     @cached_property
     def options(self) -> Options:
@@ -94,9 +95,9 @@ class Model:
         """Turn logits into probabilities in the order of the classes: (rows, classes)."""
         return probabilities(margins)
 
-    def values(self, predicted: Array, threshold: float | None = None) -> pa.Array[Any]:
+    def values(self, predicted: Array, threshold: float | None = None) -> Any:
         """Give predicted labels in the label's own type from probabilities (rows, classes)."""
-        return pa.array(self.classes, self.label_type).take(pa.array(self.chosen(predicted, threshold)))
+        return taken(pa.array(self.classes, self.label_type), self.chosen(predicted, threshold))
 
     def chosen(self, predicted: Array, threshold: float | None = None) -> Array:
         """Give the number of the predicted class; a threshold applies to two classes only."""
@@ -113,8 +114,7 @@ class Model:
             raise BadInput(
                 f"the label {self.label} is {column.type} in these rows, but the model learned {self.label_type}"
             ) from None
-        found = pc.index_in(column, value_set=pa.array(self.classes, self.label_type))
-        return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int64)
+        return positions(column, pa.array(self.classes, self.label_type))
 
 
 def probabilities(margins: Array) -> Array:
@@ -130,7 +130,7 @@ def save(folder: Path, estimator: Estimator) -> None:
     if isinstance(estimator, Trees):
         estimator.booster.save_model(folder / "trees.ubj")
     elif isinstance(estimator, Network):
-        arrays = {
+        arrays: dict[str, Any] = {
             f"{kind}{i}": a for i, layer in enumerate(estimator.layers) for kind, a in zip("wb", layer, strict=True)
         }
         np.savez(folder / "network.npz", **arrays)
@@ -147,11 +147,7 @@ def load(folder: Path, options: Options) -> Estimator:
         with np.load(folder / "network.npz") as arrays:
             layers = [(arrays[f"w{i}"], arrays[f"b{i}"]) for i in range(len(arrays.files) // 2)]
         return Network(layers, options["ACTIVATION_FN"])
-    import xgboost  # noqa: PLC0415 - only boosted trees need it
-
-    booster = xgboost.Booster({"nthread": 2})
-    booster.load_model(folder / "trees.ubj")
-    return Trees(booster)
+    return trees.read(folder / "trees.ubj")
 
 
 def contributions(model: Model, table: pa.Table, *, approximate: bool = False, steps: int | None = None) -> Array:
@@ -162,7 +158,7 @@ def contributions(model: Model, table: pa.Table, *, approximate: bool = False, s
     elif isinstance(estimator, Network):
         by_column = estimator.contributions(matrix, steps=steps or model.options["INTEGRATED_GRADIENTS_NUM_STEPS"])
     else:
-        rows = np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix)
+        rows = spelled_out(matrix)
         bias = np.broadcast_to(estimator.intercepts[None, :, None], (len(rows), len(estimator.intercepts), 1))
         by_column = np.concatenate([rows[:, None, :] * estimator.weights[None], bias], axis=2)
     found = np.zeros((*by_column.shape[:2], len(model.preprocessor.features) + 1))

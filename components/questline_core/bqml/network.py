@@ -60,7 +60,7 @@ class Network:
         return np.asarray(values @ weights + biases)
 
     def contributions(self, matrix: Matrix, *, steps: int) -> Array:
-        """Share the margins out by integrated gradients from the all-zero row: (rows, outputs, columns + 1), bias last."""
+        """Share the margins out by integrated gradients from zero: (rows, outputs, columns + 1), the bias last."""
         rows, outputs = dense(matrix).astype(float), self.layers[-1][1].shape[0]
         found = np.zeros((len(rows), outputs, rows.shape[1] + 1))
         for step in range(steps):

@@ -227,6 +227,11 @@ def _check_together(text: Text, options: Options, places: Mapping[str, int]) -> 
     if "DATA_SPLIT_COL" in given and options["DATA_SPLIT_METHOD"] not in ("CUSTOM", "SEQ"):
         fail("DATA_SPLIT_COL", "DATA_SPLIT_COL goes with DATA_SPLIT_METHOD 'CUSTOM' or 'SEQ'")
     _check_encoding(options, fail)
+    _check_solver(options, fail)
+
+
+def _check_solver(options: Options, fail: Callable[[str, str], None]) -> None:
+    given = options.given
     if options.model_type in LINEAR and "LEARN_RATE" in given and options["LEARN_RATE_STRATEGY"] != "CONSTANT":
         fail("LEARN_RATE", "LEARN_RATE goes with LEARN_RATE_STRATEGY 'CONSTANT'; a line search finds its own rate")
     if options["OPTIMIZE_STRATEGY"] == "NORMAL_EQUATION" and options["L1_REG"]:

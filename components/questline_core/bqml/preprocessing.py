@@ -26,7 +26,7 @@ from questline_core.errors import BadInput
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Matrix: TypeAlias = Array | sparse.csr_matrix
 
-_CALENDAR = {"DOM": "day", "DOW": "dow", "MOY": "month", "HOD": "hour", "MOH": "minute", "WOY": "woy", "YEAR": "year"}
+CALENDAR = {"DOM": "day", "DOW": "dow", "MOY": "month", "HOD": "hour", "MOH": "minute", "WOY": "woy", "YEAR": "year"}
 NULL = None
 """The category of NULL among a feature's categories."""
 
@@ -92,7 +92,7 @@ def _timestamp(name: str, column: Any) -> dict[str, Any]:
     seconds = pc.divide(pc.cast(plain.cast(pa.int64()), pa.float64()), 1e6)
     return {
         name: seconds,
-        **{f"_TS_{key}_{name}": pc.cast(parts[part], pa.string()) for key, part in _CALENDAR.items()},
+        **{f"_TS_{key}_{name}": pc.cast(parts[part], pa.string()) for key, part in CALENDAR.items()},
     }
 
 
@@ -311,10 +311,27 @@ def _one_hot(codes: Array, width: int, *, dropped: int | None) -> sparse.csr_mat
 
 def _codes(categories: Sequence[str | None], texts: pa.ChunkedArray[Any]) -> Array:
     """Number the texts by category: the last number for NULL, -1 for one that is not among them."""
-    known = pa.array([item for item in categories if item is not NULL], pa.string())
-    found = pc.fill_null(pc.index_in(texts, value_set=known), -1).to_numpy(zero_copy_only=False)
+    found = positions(texts, pa.array([item for item in categories if item is not NULL], pa.string()))
     nulls = pc.is_null(texts).to_numpy(zero_copy_only=False)
     return np.where(nulls, len(categories) - 1, found).astype(np.int64)
+
+
+def positions(column: Any, values: Any) -> Array:
+    """Tell where in `values` each value of a column stands; -1 for NULL and for one that is not there."""
+    compute: Any = pc  # its stubs lose the types of columns
+    found = compute.fill_null(compute.index_in(column, value_set=values), -1)
+    return np.asarray(found.to_numpy(zero_copy_only=False), np.int64)
+
+
+def spelled_out(matrix: Matrix) -> Array:
+    """Give a matrix with its zeros."""
+    found: Any = matrix
+    return np.asarray(found.toarray() if sparse.issparse(found) else found)
+
+
+def taken(values: Any, places: Array) -> Any:
+    """Pick values by their places."""
+    return values.take(pa.array(places, pa.int64()))
 
 
 def as_text(column: Any) -> Any:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from questline_core.bqml.options import Options
-from questline_core.bqml.preprocessing import Array
+from questline_core.bqml.preprocessing import Array, taken
 from questline_core.errors import BadInput
 
 _SMALL, _LARGE, _LARGE_EVAL = 500, 50_000, 10_000
@@ -38,7 +38,7 @@ def ordered(table: pa.Table) -> tuple[pa.Table, str]:
         hashes = database.sql("SELECT hash(given) AS h FROM given").to_arrow_table().column("h").to_numpy()
     order = np.argsort(hashes, kind="stable")
     content = hashlib.sha256(str(table.schema.names).encode() + hashes[order].tobytes()).hexdigest()
-    return table.take(pa.array(order)), content
+    return taken(table, order), content
 
 
 def split(table: pa.Table, options: Options, *, seed: int) -> Rows:
@@ -68,7 +68,7 @@ def _held_out(table: pa.Table, options: Options, method: str, *, seed: int) -> A
             raise BadInput(
                 f"DATA_SPLIT_METHOD 'CUSTOM' needs a BOOL column; {options['DATA_SPLIT_COL']} is {column.type}"
             )
-        return np.asarray(pc.fill_null(column, True).to_numpy(zero_copy_only=False), bool)  # noqa: FBT003 - NULL is held out
+        return np.array([value is not False for value in column.to_pylist()])
     fraction = options["DATA_SPLIT_EVAL_FRACTION"]
     if method == "SEQ":
         size = round(count * (0.2 if fraction is None else fraction))

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import TokenError
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from questline_core.errors import BadInput
 

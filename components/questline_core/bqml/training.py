@@ -24,7 +24,7 @@ from questline_core.bqml.model import (
     save,
 )
 from questline_core.bqml.options import CLASSIFIERS, LINEAR, TREES, Options
-from questline_core.bqml.preprocessing import Array, Preprocessor, fit, numbers
+from questline_core.bqml.preprocessing import Array, Preprocessor, fit, numbers, positions
 from questline_core.bqml.rows import Rows, column_named, label_values, ordered, split
 from questline_core.bqml.transform import Ask, Transform
 from questline_core.errors import BadInput
@@ -132,8 +132,7 @@ class _Task:
         column = table.column(self.label)
         if not self.classify:
             return numbers(column, self.label)
-        found = pc.index_in(column, value_set=pa.array(self.classes, self.label_type))
-        return np.asarray(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int64)
+        return positions(column, pa.array(self.classes, self.label_type))
 
     def preprocessor(self) -> Preprocessor:
         options, y = self.order.options, self.numbered(self.rows.training)
@@ -163,7 +162,7 @@ class _Task:
         options = self.order.options
         if options["AUTO_CLASS_WEIGHTS"]:
             counts = np.bincount(self.numbered(self.rows.training), minlength=len(self.classes))
-            return counts.sum() / (counts * len(self.classes))
+            return np.asarray(counts.sum() / (counts * len(self.classes)))
         given = options["CLASS_WEIGHTS"]
         if not given:
             return np.ones(len(self.classes))

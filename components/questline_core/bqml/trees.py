@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import xgboost as xgb
-from scipy import sparse
 
 from questline_core.bqml.linear import Problem, Progress
 from questline_core.bqml.options import Options
-from questline_core.bqml.preprocessing import Array, Matrix
+from questline_core.bqml.preprocessing import Array, Matrix, spelled_out
+
+if TYPE_CHECKING:
+    import xgboost as xgb
 
 _THREADS = 2
 """Fixed, and not the machine's number of cores: sums in another order can choose another split."""
@@ -52,20 +54,31 @@ class Trees:
         """Give how often each column splits (weight), and its mean gain and cover."""
         found = {}
         for kind in ("weight", "gain", "cover"):
-            scores = self.booster.get_score(importance_type=kind)
+            scores: Mapping[str, Any] = self.booster.get_score(importance_type=kind)
             found[kind] = np.array([float(scores.get(f"f{index}", 0.0)) for index in range(columns)])
         return found
 
 
 def train(problem: Problem, held_out: Problem | None, options: Options, progress: Progress, *, seed: int) -> Trees:
     """Fit a booster; it stops early as `progress` says."""
-    evals = [(_labelled(problem), "train")] + ([(_labelled(held_out), "eval")] if held_out else [])
+    import xgboost as xgb  # noqa: PLC0415 - slow to load, and needed for boosted trees only
+
+    class Watch(xgb.callback.TrainingCallback):
+        def after_iteration(self, model: Any, epoch: int, evals_log: Any) -> bool:
+            del model, epoch
+            last = {name: next(iter(metrics.items())) for name, metrics in evals_log.items()}
+            losses = {name: v[-1] ** 2 if metric == "rmse" else v[-1] for name, (metric, v) in last.items()}
+            return progress.note(losses["train"], losses.get("eval"), options["LEARN_RATE"])
+
+    evals = [(_matrix(problem.matrix, problem), "train")] + (
+        [(_matrix(held_out.matrix, held_out), "eval")] if held_out else []
+    )
     booster = xgb.train(
         _parameters(problem, options, seed=seed),
         evals[0][0],
         num_boost_round=options["MAX_ITERATIONS"],
         evals=evals,
-        callbacks=[_Watch(progress, options["LEARN_RATE"])],
+        callbacks=[Watch()],
         verbose_eval=False,
     )
     return Trees(booster)
@@ -73,11 +86,11 @@ def train(problem: Problem, held_out: Problem | None, options: Options, progress
 
 def _parameters(problem: Problem, options: Options, *, seed: int) -> dict[str, Any]:
     if not problem.classify:
-        objective = {"objective": "reg:squarederror", "eval_metric": "rmse"}
+        objective: dict[str, Any] = {"objective": "reg:squarederror", "eval_metric": "rmse"}
     elif problem.outputs == 1:
         objective = {"objective": "binary:logistic", "eval_metric": "logloss"}
     else:
-        objective = {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": problem.outputs}  # type: ignore[dict-item]
+        objective = {"objective": "multi:softprob", "eval_metric": "mlogloss", "num_class": problem.outputs}
     parameters = {theirs: options[ours] for ours, theirs in _SAME.items()}
     method = options["TREE_METHOD"].lower()
     parameters["tree_method"] = "hist" if method == "auto" else method
@@ -91,25 +104,22 @@ def _parameters(problem: Problem, options: Options, *, seed: int) -> dict[str, A
     return {**objective, **parameters, "base_score": 0.5, "seed": seed, "nthread": _THREADS, "verbosity": 0}
 
 
-class _Watch(xgb.callback.TrainingCallback):  # type: ignore[misc] # XGBoost has no types
-    def __init__(self, progress: Progress, learn_rate: float) -> None:
-        self.progress, self.learn_rate = progress, learn_rate
-
-    def after_iteration(self, model: Any, epoch: int, evals_log: Mapping[str, Mapping[str, list[float]]]) -> bool:
-        del model, epoch
-        last = {name: next(iter(metrics.items())) for name, metrics in evals_log.items()}
-        losses = {name: values[-1] ** 2 if metric == "rmse" else values[-1] for name, (metric, values) in last.items()}
-        return self.progress.note(losses["train"], losses.get("eval"), self.learn_rate)
-
-
 def dense(matrix: Matrix) -> Array:
     """Spell a matrix out as 32-bit floats: XGBoost takes what a sparse one leaves out for missing."""
-    return np.asarray(matrix.toarray() if sparse.issparse(matrix) else matrix, np.float32)
+    return spelled_out(matrix).astype(np.float32)
 
 
-def _matrix(matrix: Matrix) -> Any:
-    return xgb.DMatrix(dense(matrix), nthread=_THREADS)
+def read(path: Path) -> Trees:
+    """Read a booster from its file."""
+    import xgboost as xgb  # noqa: PLC0415 - as above
+
+    booster = xgb.Booster({"nthread": _THREADS})
+    booster.load_model(path)
+    return Trees(booster)
 
 
-def _labelled(problem: Problem) -> Any:
-    return xgb.DMatrix(dense(problem.matrix), label=problem.y, weight=problem.weights, nthread=_THREADS)
+def _matrix(matrix: Matrix, problem: Problem | None = None) -> Any:
+    import xgboost as xgb  # noqa: PLC0415 - as above
+
+    told = {"label": problem.y, "weight": problem.weights} if problem else {}
+    return xgb.DMatrix(dense(matrix), nthread=_THREADS, **told)
