@@ -3,6 +3,7 @@
 QuestlineError
 ├── BadInput            what was given cannot be used; says what, where and what to do
 ├── NotReady            something that must run or exist first does not
+│   └── LivesOn         something cannot be erased, and ends by itself later
 ├── BrokerFull          the broker cannot make more messages durable now
 └── MissingExtra        a part of Questline that this command needs is not installed
 """
@@ -18,6 +19,10 @@ class BadInput(QuestlineError):
 
 class NotReady(QuestlineError):
     """Raised when something that this step needs does not run or does not exist yet."""
+
+
+class LivesOn(NotReady):
+    """Raised when what is to be erased cannot be; the text says until when it lives on by itself."""
 
 
 class BrokerFull(QuestlineError):

@@ -53,7 +53,7 @@ def _forget(settings: PlatformSettings, players: Iterable[str], as_json: bool) -
             record, path = erase(
                 player, player_key=key.of_player(player), forgotten=forgotten, places=places, records=records
             )
-            clean = clean and not record.left
+            clean = clean and bool(record.ended)
             print(_as_json(record, path) if as_json else _told(record, path))
     return clean
 
@@ -77,7 +77,7 @@ def _verify(settings: PlatformSettings, path: Path, players: Iterable[str], as_j
             if player not in forgotten:
                 raise BadInput("the player is not among the forgotten any more; forget the player again")
     print("the signature is ours" + "".join(f"\nfound again: {count:,} in {place}" for place, count in found.items()))
-    return not found and not record.left and bool(record.ended)
+    return not found and bool(record.ended)
 
 
 def _ids_in(file: Path | None) -> list[str]:

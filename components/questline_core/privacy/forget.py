@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from questline_core.errors import BadInput
+from questline_core.errors import BadInput, LivesOn, NotReady
 from questline_core.privacy.forgotten import Forgotten
 from questline_core.privacy.holder import Holder
 from questline_core.privacy.record import Place, Record, Records
@@ -18,11 +18,11 @@ def forget(
 ) -> tuple[Record, Path]:
     """Erase a player everywhere and return the signed record and its file.
 
-    After a crash, call it again: what was done is not undone, and the same record is completed.
+    After a crash, call it again: what was done is not undone, and the same record is completed. A record is ended when
+    nothing is left but what cannot be removed; a note says until when that stays.
 
     Raises:
         BadInput: the id is empty.
-        QuestlineError: a place failed; the record says what was done, and is not ended.
     """
     if not player:
         raise BadInput("the id of the player is empty; give the user_pseudo_id of the player to forget")
@@ -34,10 +34,12 @@ def forget(
         records.write(record)
     # Rows that were on their way while their table was cleaned are in it by now, and so is a view of a cleaned table.
     for place in places:
-        if left := _left(place, player):
-            record = record.after(_erase(place, player) if not left.note else left)
+        if _left(place, player).left:
+            record = record.after(_erase(place, player))
             records.write(record)
-    return (done := replace(record, ended=_now())), records.write(done)
+    if not record.left:
+        record = replace(record, ended=_now())
+    return record, records.write(record)
 
 
 def search(player: str, places: Sequence[Holder]) -> dict[str, int]:
@@ -47,23 +49,27 @@ def search(player: str, places: Sequence[Holder]) -> dict[str, int]:
 
 
 def _erase(place: Holder, player: str) -> Place:
-    removed, note = 0, ""
+    removed, failed, note = 0, False, ""
     try:
         removed = place.erase(player)
-    except BadInput as error:
+    except (BadInput, LivesOn) as error:
         note = str(error)
-    left = _left(place, player)
-    return Place(
-        place=place.name, removed=removed, left=left.left if left else 0, note=note or (left.note if left else "")
-    )
+    except NotReady as error:
+        note, failed = str(error), True
+    found = _left(place, player)
+    return Place(place=place.name, removed=removed, left=max(found.left, int(failed)), note=note or found.note)
 
 
-def _left(place: Holder, player: str) -> Place | None:
+def _left(place: Holder, player: str) -> Place:
+    """Look what is left. A place that cannot be looked at now counts as if one thing were."""
+    left, note = 0, ""
     try:
-        left, note = place.find(player), ""
-    except BadInput as error:
-        left, note = 0, str(error)
-    return Place(place=place.name, removed=0, left=left, note=note) if left or note else None
+        left = place.find(player)
+    except (BadInput, LivesOn) as error:
+        note = str(error)
+    except NotReady as error:
+        left, note = 1, str(error)
+    return Place(place=place.name, removed=0, left=left, note=note)
 
 
 def _now() -> str:

@@ -19,5 +19,7 @@ class Holder(Protocol):
         """Remove all of it for good, also from the bytes on disk, and count it.
 
         Raises:
-            BadInput: it cannot be removed; says why, and until when it stays.
+            BadInput: it can never be removed; says why.
+            LivesOn: likewise, but it ends by itself; says when.
+            NotReady: it cannot be removed now; says what to do.
         """
