@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from questline_core.adapters import open_adapter
@@ -44,7 +44,7 @@ class Broker(Protocol):
         """Return when all messages are durable.
 
         Raises:
-            BrokerFull: no message of this call is durable.
+            BrokerFull: the messages are to be sent again; none of this call is known to be durable.
         """
 
     def pull(self, *, max_messages: int, lease_s: float) -> list[Delivery]:
@@ -59,13 +59,26 @@ class Broker(Protocol):
     def depth(self) -> int:
         """Count the messages that are not acked yet, dead letters left out."""
 
+    def erase(self, matches: Callable[[Message], bool]) -> int:
+        """Remove all messages that match, waiting, held or dead, so that no disk has them, and count them.
+
+        Args:
+            matches: is also asked about payloads that cannot be read.
+
+        Raises:
+            NotReady: something could not be erased or looked at; says what, and what to do. What was found is erased.
+        """
+
     def close(self) -> None:
         """Release files and threads; what is durable stays."""
 
 
-_BROKERS = {"spool": ("questline_core.broker.spool:open_spool", "ingest")}
+_BROKERS = {
+    "pubsub": ("questline_core.broker.pubsub:open_pubsub", "gcp"),
+    "spool": ("questline_core.broker.spool:open_spool", "ingest"),
+}
 
 
 def open_broker(address: str, **options: Any) -> Broker:
-    """Open the broker at an address such as `spool:/var/questline/spool`."""
+    """Open the broker at an address such as `spool:/var/questline/spool` or `pubsub:PROJECT/TOPIC/SUBSCRIPTION`."""
     return open_adapter("broker", address, _BROKERS, **options)  # type: ignore[no-any-return]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 
 from questline_core.broker.port import MAX_ATTEMPTS, Delivery, Message
@@ -72,6 +72,16 @@ class MemoryBroker:
     def depth(self) -> int:
         """Count what is not acked yet."""
         return len(self._waiting) + len(self._held)
+
+    def erase(self, matches: Callable[[Message], bool]) -> int:
+        """Remove what matches; also from `published`, which is not counted."""
+        before = self.depth() + len(self.dead)
+        for kept in (self._waiting, self._held):
+            for ack_id in [ack_id for ack_id, (message, _) in kept.items() if matches(message)]:
+                del kept[ack_id]
+        self.dead = [message for message in self.dead if not matches(message)]
+        self.published = [message for message in self.published if not matches(message)]
+        return before - self.depth() - len(self.dead)
 
     def close(self) -> None:
         """Do nothing: there is nothing to release."""

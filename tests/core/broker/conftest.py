@@ -11,12 +11,15 @@ from typing import Any
 import pytest
 
 from questline_core.broker.spool import Spool, open_spool
+from questline_core.testing.pubsub_emulator import find_emulator, running_emulator
 
 pytest.register_assert_rewrite("questline_core.testing.broker_contract")
 
 
 class SpoolBench:
     """A spool in a folder, opened as often as a test likes."""
+
+    short_lease_s = 30.0
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.now = folder, 1_000_000.0
@@ -58,3 +61,12 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip("a small disk can be mounted by root only")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    command = find_emulator()
+    if not command:
+        pytest.skip("needs Java and gcloud's component pubsub-emulator")
+    with running_emulator(command, tmp_path_factory.mktemp("emulator") / "log") as endpoint:
+        yield endpoint

@@ -1,7 +1,7 @@
-"""The spool keeps the rules of every broker."""
+"""The spool keeps the rules of every broker, and of those that have their messages at hand."""
 
-from questline_core.testing.broker_contract import BrokerContract
+from questline_core.testing.broker_contract import CountingBrokerContract
 
 
-class TestSpool(BrokerContract):
+class TestSpool(CountingBrokerContract):
     pass

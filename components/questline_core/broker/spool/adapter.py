@@ -16,7 +16,7 @@ from questline_core.broker.port import Delivery, Message
 from questline_core.broker.spool.database import unusable
 from questline_core.broker.spool.reader import Held, Positions, Reader, parse_ack_ids
 from questline_core.broker.spool.writer import Writer
-from questline_core.errors import BadInput
+from questline_core.errors import BadInput, NotReady
 
 DEFAULT_PROCESS = "gateway-0"
 MAX_BYTES = 4 << 30
@@ -79,6 +79,22 @@ class Spool:
         """Count the messages that were given up; they lie in the tables `dead_letters`."""
         return self._sum(Reader.dead_letters)
 
+    def erase(self, matches: Callable[[Message], bool]) -> int:
+        """Remove all messages that match and their bytes, in all databases; ids of events stay known as duplicates.
+
+        Raises:
+            NotReady: names the files that could not be searched; all others are done.
+        """
+        erased, failures = 0, [f"{path} cannot be searched; delete it" for path in self._unsearchable()]
+        for reader in self._all():
+            try:
+                erased += reader.erase(matches)
+            except NotReady as error:
+                failures.append(str(error))
+        if failures:
+            raise NotReady("; ".join(failures))
+        return erased
+
     def recent_ids(self, limit: int) -> list[str]:
         """Give the ids of the newest events, oldest first, whether they are consumed or not.
 
@@ -118,6 +134,12 @@ class Spool:
             with self._served(reader):
                 total += count(reader)
         return total
+
+    def _unsearchable(self) -> list[Path]:
+        """Give the databases that are left out, and those that were moved aside."""
+        readable = {reader.path for reader in self._all()}
+        left_out = [path for path in self.folder.glob("*.db") if path not in readable]
+        return sorted([*left_out, *self.folder.glob("*.db.damaged-*")])
 
     def _all(self) -> list[Reader]:
         """Open the databases that are new in the folder, and give all that can be read."""

@@ -47,7 +47,7 @@ def unpack(group: StoredGroup) -> list[Message]:
     """
     checksum, head, data = group
     if checksum != _checksum(head, data):
-        raise DamagedGroup
+        raise DamagedGroup("a commit group has changed since it was written")
     sizes, attributes = orjson.loads(head)
     payloads = [data[start:end] for start, end in pairwise(accumulate(sizes, initial=0))]
     return list(map(_messages, zip(payloads, attributes, strict=True)))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
@@ -12,8 +13,9 @@ from typing import TypeAlias
 import orjson
 
 from questline_core.broker.port import MAX_ATTEMPTS, MESSAGE_ID, Delivery, Message
-from questline_core.broker.spool import database, positions
+from questline_core.broker.spool import database, erasure, positions
 from questline_core.broker.spool.group import DamagedGroup, StoredGroup, unpack
+from questline_core.errors import NotReady
 
 KEPT_FREE_BYTES = 8 << 20
 """Free pages up to this size stay in the file for the next events; what is more is given back to the disk."""
@@ -105,6 +107,20 @@ class Reader:
         """Go back over the commits: their time in microseconds, and their event ids."""
         for time_micros, ids in self._connection.execute("SELECT time_micros, event_ids FROM commits ORDER BY id DESC"):
             yield time_micros, orjson.loads(ids)
+
+    def erase(self, matches: Callable[[Message], bool]) -> int:
+        """Remove what matches and its bytes, and count it.
+
+        Raises:
+            NotReady: the database cannot be searched or written to the end.
+        """
+        try:
+            return erasure.erase(self._connection, matches)
+        except (sqlite3.Error, DamagedGroup) as error:
+            raise NotReady(
+                f"{self.path} may still hold messages to be erased ({error}); try again, or delete "
+                "the file if it is damaged"
+            ) from None
 
     def close(self) -> None:
         """Close the database."""

@@ -1,0 +1,155 @@
+"""Publish with few requests and little CPU: while requests are under way, the next one gathers by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable, Sequence
+from contextlib import suppress
+from typing import Any
+
+import grpc
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_random_exponential
+
+from questline_core.broker.port import Message
+from questline_core.broker.pubsub.address import Address
+from questline_core.broker.pubsub.channels import PASSING, connect_async, explained, routed, unary
+from questline_core.broker.pubsub.requests import Lane, Piece, PublishRequest, PublishResponse, Waiting, pieces
+from questline_core.errors import BrokerFull, QuestlineError
+
+IN_FLIGHT = 8
+"""Requests under way at once, when each is full."""
+EAGER = 2
+"""Requests under way at once, when they are not full: one more waits until it is, or until one of these is answered."""
+REQUEST_TIMEOUT_S = 5.0
+RETRY_AFTER_S = 1.0
+
+
+class Publisher:
+    """Publishes for one event loop. A request that fails is sent again before anything else of its ordering key."""
+
+    def __init__(self, address: Address, *, order_by: str, max_bytes: int, give_up_s: float) -> None:
+        """See `open_pubsub`."""
+        self.loop = asyncio.get_running_loop()
+        self._topic, self._order_by, self._max_bytes = address.topic_path, order_by, max_bytes
+        self._start = PublishRequest(topic=self._topic).SerializeToString()
+        self._channel = connect_async(address)
+        self._call = unary(self._channel, "Publisher/Publish", PublishResponse)
+        self._metadata = routed("topic", self._topic)
+        self._lanes: dict[str, Lane] = {}
+        self._turn: set[str] = set()
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._held_bytes = 0
+        self._again = AsyncRetrying(
+            retry=retry_if_exception(_passes),
+            wait=wait_random_exponential(multiplier=0.05, max=2),
+            stop=stop_after_delay(give_up_s),
+            reraise=True,
+        )
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        """Return when Pub/Sub has all messages.
+
+        Raises:
+            BrokerFull: not all messages are known to be there.
+            NotReady: Pub/Sub refuses this topic or this identity.
+            BadInput: a message is too large for a request.
+        """
+        parts = [(key, piece) for key, own in self._by_key(messages) for piece in pieces(own, ordering_key=key)]
+        if self._held_bytes + sum(len(piece.data) for _, piece in parts) > self._max_bytes:
+            raise self._full(f"{self._held_bytes >> 20} MiB wait to be published already")
+        answers = [self._add(key, piece) for key, piece in parts]
+        if len(answers) == 1:
+            await answers[0]
+            return
+        # All are waited for, so that nothing of this call is under way any more when it fails.
+        for failure in await asyncio.gather(*answers, return_exceptions=True):
+            if failure is not None:
+                raise failure
+
+    def close(self) -> None:
+        """Close the channel; requests under way are abandoned."""
+        with suppress(RuntimeError):  # the loop is closed, and so is what it served
+            self.loop.call_soon_threadsafe(lambda: self._keep(self._channel.close(grace=None)))
+
+    def _by_key(self, messages: Sequence[Message]) -> Iterable[tuple[str, Sequence[Message]]]:
+        if not self._order_by:
+            return (("", messages),)
+        keys: dict[str, list[Message]] = {}
+        for message in messages:
+            keys.setdefault(message.attributes.get(self._order_by, ""), []).append(message)
+        return keys.items()
+
+    def _add(self, key: str, piece: Piece) -> asyncio.Future[None]:
+        answer: asyncio.Future[None] = self.loop.create_future()
+        self._lanes.setdefault(key, Lane()).add(Waiting(piece, answer))
+        self._held_bytes += len(piece.data)
+        if not self._turn:  # at the end of this turn of the loop, so that what is published in it goes together
+            self.loop.call_soon(self._send_turn)
+        self._turn.add(key)
+        return answer
+
+    def _send_turn(self) -> None:
+        turn, self._turn = self._turn, set()
+        for key in turn:
+            self._send_waiting(key)
+
+    def _send_waiting(self, key: str) -> None:
+        lane = self._lanes.get(key)
+        while lane and lane.waiting and lane.under_way < _limit(key, lane):
+            lane.under_way += 1
+            self._keep(self._send(key, lane, lane.take()))
+        if lane and not lane.under_way:
+            del self._lanes[key]
+
+    async def _send(self, key: str, lane: Lane, taken: Sequence[Waiting]) -> None:
+        request = b"".join((self._start, *(waiting.piece.data for waiting in taken)))
+        failure: BaseException | None = None
+        try:
+            async with self._slots:
+                await self._again.copy()(self._call, request, timeout=REQUEST_TIMEOUT_S, metadata=self._metadata)
+        except grpc.aio.AioRpcError as error:
+            failure = self._told(error)
+        except BaseException as error:
+            failure = self._full(f"{type(error).__name__}: {error}")
+            raise
+        finally:
+            self._held_bytes -= sum(len(waiting.piece.data) for waiting in taken)
+            lane.under_way -= 1
+            _settle(taken, failure)
+            self._send_waiting(key)
+
+    def _told(self, error: grpc.aio.AioRpcError) -> QuestlineError:
+        if _passes(error):
+            return self._full(f"{error.code().name}: {error.details()}")
+        return explained(error, f"to publish to {self._topic}")
+
+    def _full(self, why: str) -> BrokerFull:
+        return BrokerFull(self._topic, why, retry_after_s=RETRY_AFTER_S)
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run beside the callers; the loop alone would forget a task that nobody holds."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def _limit(key: str, lane: Lane) -> int:
+    """Tell how many requests may be under way: one where order counts."""
+    if key:
+        return 1
+    return IN_FLIGHT if lane.fills_a_request() else EAGER
+
+
+def _settle(taken: Sequence[Waiting], failure: BaseException | None) -> None:
+    for _, answer in taken:
+        if answer.done():
+            continue  # its caller waits no more
+        if failure is None:
+            answer.set_result(None)
+        else:
+            answer.set_exception(failure)
+
+
+def _passes(error: BaseException) -> bool:
+    return isinstance(error, grpc.aio.AioRpcError) and error.code() in PASSING

@@ -1,0 +1,66 @@
+"""Google's Pub/Sub emulator, started on a free port if this machine has it."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+COMPONENT = Path("platform/pubsub-emulator/lib")
+FOLDERS = (Path("/usr/lib/google-cloud-sdk"), Path("/opt/google-cloud-sdk"), Path.home() / "google-cloud-sdk")
+START_S = 60.0
+
+
+def find_emulator() -> list[str]:
+    """Give the command that starts it, without its options; empty where Java or the emulator is missing.
+
+    It is a component of gcloud (`gcloud components install pubsub-emulator`, Debian: google-cloud-cli-pubsub-emulator),
+    found beside the `gcloud` on PATH or in the usual folders.
+    """
+    java, gcloud = shutil.which("java"), shutil.which("gcloud")
+    folders = [*([Path(gcloud).resolve().parents[1]] if gcloud else []), *FOLDERS]
+    jars = [jar for folder in folders for jar in sorted((folder / COMPONENT).glob("cloud-pubsub-emulator-*.jar"))]
+    return (
+        [java, "-Xmx256m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-jar", str(jars[-1])]
+        if java and jars
+        else []
+    )
+
+
+@contextmanager
+def running_emulator(command: list[str], log: Path) -> Iterator[str]:
+    """Run the emulator; gives its `HOST:PORT`.
+
+    Args:
+        command: from `find_emulator`.
+        log: file for what it prints.
+    """
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [*command, "--host=127.0.0.1", f"--port={port}"], stdout=output, stderr=output, cwd=log.parent
+        ) as process,
+    ):
+        try:
+            _wait_for(port, process)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + START_S
+    while time.monotonic() < give_up and process.poll() is None:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(f"the Pub/Sub emulator did not listen on port {port} within {START_S:g} s")
