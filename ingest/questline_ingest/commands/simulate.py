@@ -15,8 +15,12 @@ import typer
 if TYPE_CHECKING:
     from questline_core.pb.telemetry_pb2 import Event
     from questline_ingest.client import OnAnswers
-    from questline_ingest.simulate import World
+    from questline_ingest.simulate import Days, World
 
+PLAYERS, DAYS = 2_000, 28
+CHECK_PLAYERS, CHECK_DAYS = 3_000, 114
+"""The published figures are those of 114 days."""
+TRUTH_HORIZON_HOURS = 24
 DAY_FORMAT = ["%Y-%m-%d"]
 PROGRESS_EVENTS = 1_000
 """The bar moves every so many events."""
@@ -24,8 +28,10 @@ PROGRESS_EVENTS = 1_000
 
 def simulate(  # noqa: PLR0913 - each is an option of the command line
     *,
-    players: Annotated[int, typer.Option(help="Players who are seen at least once.")] = 2_000,
-    days: Annotated[int, typer.Option(help="Days of history.")] = 28,
+    players: Annotated[
+        int | None, typer.Option(help="Players who are seen at least once.", show_default="2000; with --check 3000")
+    ] = None,
+    days: Annotated[int | None, typer.Option(help="Days of history.", show_default="28; with --check 114")] = None,
     seed: Annotated[int, typer.Option(help="Chooses one of the possible histories.")] = 1,
     start: Annotated[datetime | None, typer.Option(formats=DAY_FORMAT, help="First day, instead of --end.")] = None,
     end: Annotated[
@@ -35,6 +41,23 @@ def simulate(  # noqa: PLR0913 - each is an option of the command line
     title: Annotated[str, typer.Option(help="The game's title.")] = "flood",
     resend_rate: Annotated[float, typer.Option(help="Share of events that the client sends twice.")] = 0.01,
     invalid_rate: Annotated[float, typer.Option(help="Share of events to add that break the contract.")] = 0.0,
+    late_rate: Annotated[float, typer.Option(help="Share of sittings that arrive up to 72 hours late.")] = 0.0,
+    scenario: Annotated[
+        str | None, typer.Option(help="What changes: new-level, price-change or bot-wave.", show_default="nothing")
+    ] = None,
+    scenario_from: Annotated[datetime | None, typer.Option(formats=DAY_FORMAT, help="First day of it.")] = None,
+    day: Annotated[datetime | None, typer.Option(formats=DAY_FORMAT, help="Only what arrives on this day.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=DAY_FORMAT, help="Only what arrives from this day on.")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=DAY_FORMAT, help="Only what arrives until this day, included.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Hold the history against the published figures.")] = False,
+    truth: Annotated[
+        Path | None, typer.Option(help="Write the true chances of the players, and the ceiling, into this folder.")
+    ] = None,
+    draws: Annotated[int, typer.Option(min=2, help="With --truth: futures of each moment.")] = 50,
     out: Annotated[Path | None, typer.Option(help="Write a GA4 export (NDJSON) here.")] = None,
     send: Annotated[bool, typer.Option("--send", help="Send the events through the gateway.")] = False,
     address: Annotated[
@@ -45,27 +68,56 @@ def simulate(  # noqa: PLR0913 - each is an option of the command line
 ) -> None:
     """Generate players' histories that look like the published ones; every event says origin = "generated".
 
-    With neither --out nor --send nothing leaves: the figures of the history are shown beside the published ones.
+    With neither --out nor --send nothing leaves: the figures of the history are shown beside the published ones, and
+    with --check judged (exit code 1 when one is missed). --day, or --from and --to, give the part of a world that
+    arrives on these days (UTC); they may lie after its last day, the same players go on.
     """
     from questline_ingest.simulate import World
 
+    days = days or (CHECK_DAYS if check else DAYS)
     world = World(
         start=_first_day(start, end, days),
         days=days,
-        players=players,
+        players=players or (CHECK_PLAYERS if check else PLAYERS),
         seed=seed,
         title=title,
         resend_rate=resend_rate,
         invalid_rate=invalid_rate,
+        late_rate=late_rate,
+        scenario=scenario,
+        scenario_from=scenario_from.date() if scenario_from else None,
     )
+    window = _window(day, since, until)
     done: dict[str, Any] = {"generated": True, "world": asdict(world)}
     if out:
-        done |= _write(world, out)
+        done |= _write(world, window, out)
     if send:
-        done |= _send(world, address, acks)
-    if not (out or send):
-        done |= _summarise(world)
-    print(json.dumps(done, default=str) if as_json else _told(done))
+        done |= _send(world, window, address, acks)
+    if truth:
+        done |= _truth(world, truth, draws)
+    if check:
+        done |= _check(world)
+    if not (out or send or truth or check):
+        done |= _summarise(world, window)
+    if as_json:
+        print(json.dumps(done, default=str))
+    else:
+        _tell(done)
+    if not done.get("met", True):
+        raise typer.Exit(1)
+
+
+def _window(day: datetime | None, since: datetime | None, until: datetime | None) -> Days | None:
+    from questline_core.errors import BadInput
+    from questline_ingest.simulate import Days
+
+    if day:
+        since = until = day
+    if since is None and until is None:
+        return None
+    if since is None or until is None or until < since:
+        raise BadInput("the days of arrival are not clear; give --day, or --from and --to, the earlier one first")
+    return Days(since.date(), until.date())
 
 
 def _first_day(start: datetime | None, end: datetime | None, days: int) -> date:
@@ -79,31 +131,51 @@ def _first_day(start: datetime | None, end: datetime | None, days: int) -> date:
         raise BadInput(f"days is {days}; the history would begin before the year 1") from None
 
 
-def _write(world: World, out: Path) -> dict[str, Any]:
+def _write(world: World, window: Days | None, out: Path) -> dict[str, Any]:
     from questline_ingest.simulate.export import write
 
-    with _history(world, "writing") as events:
+    with _history(world, window, "writing") as events:
         return {"file": str(out), "written": write(events, out)}
 
 
-def _send(world: World, address: str | None, acks: Path | None) -> dict[str, Any]:
+def _send(world: World, window: Days | None, address: str | None, acks: Path | None) -> dict[str, Any]:
     from questline_ingest.client import Client
     from questline_ingest.settings import GatewaySettings
 
     settings = GatewaySettings.read(listen=address)
-    with _noting(acks) as note, Client(settings.listen) as client, _history(world, "sending") as events:
+    with _noting(acks) as note, Client(settings.listen) as client, _history(world, window, "sending") as events:
         return asdict(client.send_all(events, on_answers=note))
 
 
-def _summarise(world: World) -> dict[str, Any]:
+def _summarise(world: World, window: Days | None) -> dict[str, Any]:
     from questline_ingest.simulate import summarise
 
-    with _history(world, "generating") as events:
+    with _history(world, window, "generating") as events:
         return asdict(summarise(events))
 
 
+def _check(world: World) -> dict[str, Any]:
+    from questline_ingest.simulate import summarise
+    from questline_ingest.simulate.targets import targets
+
+    with _history(world, None, "checking") as events:
+        found = targets(summarise(events))
+    return {
+        "targets": [asdict(target) | {"met": target.met} for target in found],
+        "met": all(target.met for target in found),
+    }
+
+
+def _truth(world: World, folder: Path, draws: int) -> dict[str, Any]:
+    from questline_ingest.simulate.truth import save, truths
+
+    facts = {"generated": True, "world": asdict(world), "horizon_hours": TRUTH_HORIZON_HOURS, "draws": draws}
+    found = truths(world, horizon_hours=TRUTH_HORIZON_HOURS, draws=draws)
+    return {"truth": str(folder), "ceiling": save(found, folder, facts)["ceiling"]}
+
+
 @contextmanager
-def _history(world: World, doing: str) -> Iterator[Iterable[Event]]:
+def _history(world: World, window: Days | None, doing: str) -> Iterator[Iterable[Event]]:
     """Give the events of a world, and show on a terminal how far through its days they are."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -113,11 +185,11 @@ def _history(world: World, doing: str) -> Iterator[Iterable[Event]]:
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        begin = world.midnight(0)
-        task = progress.add_task(f"{doing} generated events", total=world.end - begin)
+        begin, end = (window.begin, window.end) if window else (world.midnight(0), world.end)
+        task = progress.add_task(f"{doing} generated events", total=end - begin)
 
         def watched() -> Iterator[Event]:
-            for number, event in enumerate(generate(world)):
+            for number, event in enumerate(generate(world, window)):
                 if number % PROGRESS_EVENTS == 0:
                     progress.update(task, completed=event.event_timestamp - begin)
                 yield event
@@ -153,8 +225,29 @@ def _noting(acks: Path | None) -> Iterator[OnAnswers | None]:
         yield note
 
 
+def _tell(done: dict[str, Any]) -> None:
+    """Tell a person what was made, where it went, and what was judged."""
+    print(_told(done))
+    if "targets" in done:
+        _show_targets(done["targets"])
+
+
+def _show_targets(found: Sequence[dict[str, Any]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("target", "published", "generated", "tolerance", "")
+    for one in found:
+        tolerance = f"{one['least']:.4g} to {one['most']:.4g}"
+        verdict = "[green]pass[/]" if one["met"] else "[red]fail[/]"
+        table.add_row(one["what"], f"{one['published']:.4g}", f"{one['generated']:.4g}", tolerance, verdict)
+    console = Console()
+    console.print(table)
+    console.print(f"{sum(one['met'] for one in found)} of {len(found)} targets met")
+
+
 def _told(done: dict[str, Any]) -> str:
-    """Tell a person what was made and where it went."""
+    """Tell what was made and where it went, in lines of text."""
     world = done["world"]
     lines = [f"generated: {world['players']:,} players over {world['days']} days from {world['start']}"]
     if "file" in done:
@@ -162,6 +255,12 @@ def _told(done: dict[str, Any]) -> str:
     if "sent" in done:
         counts = " + ".join(f"{done[name]:,} {name}" for name in ("accepted", "duplicate", "rejected"))
         lines.append(f"sent: {done['sent']:,} generated events = {counts}")
+    if "truth" in done:
+        lines.append(f"true chances: {done['truth']}/truth.json, spend_truth.parquet, churn_truth.parquet; at best:")
+        lines += [
+            f"  {what}: ROC AUC {one['roc_auc']:.3f}, log loss {one['log_loss']:.4f}, {one['examples']:,} examples"
+            for what, one in done["ceiling"].items()
+        ]
     if "shares" in done:
         lines += _figures(done)
     return "\n".join(lines)

@@ -21,6 +21,8 @@ DAY_ONE, DECAY = published.RETENTION[1], 0.69
 """Day n of the published retention is close to `DAY_ONE * n ** -DECAY`: 10.1, 5.6, 3.5, 2.1 % on days 3, 7, 14, 30."""
 SUCCESS_DRAWS = 0.6
 """Who plays better is drawn back more: twofold for so many parts of a standard deviation."""
+DRAW_ON_AVERAGE = 0.125
+"""Takes away what that adds over all players, so that the retention stays."""
 FAR = 3_660
 """Nobody comes back after so many days."""
 AGAIN_TODAY = 0.17
@@ -63,7 +65,7 @@ def next_visit(world: World, player: Player) -> int | None:
             return soon
     pull, since = _pull(), day - player.first_day
     # One throw for all days to come: the first day by which their pull, added up, is strong enough.
-    appetite = player.stickiness * 2 ** (SUCCESS_DRAWS * player.skill) * world.lure(day)
+    appetite = player.stickiness * 2 ** (SUCCESS_DRAWS * player.skill - DRAW_ON_AVERAGE) * world.lure(day)
     later = bisect_left(pull, pull[since] + dice.expovariate(1.0) / appetite)
     if later >= len(pull):
         return None

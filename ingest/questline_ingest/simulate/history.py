@@ -88,7 +88,7 @@ def in_order(world: World) -> Iterator[Arrival]:
         record = Recorder(world, player, start, upload_delay=delay)
         play(world, player, record, start)
         due = start + delay if delay else 0
-        waiting += [(at if at > due else due, next(number), data) for at, data in record.events]
+        waiting += [(max(at, due), next(number), data) for at, data in record.events]
 
 
 def with_resends(world: World, stream: Iterable[Arrival]) -> Iterator[Arrival]:

@@ -10,7 +10,6 @@ from questline_ingest.simulate import published
 from questline_ingest.simulate.dice import Dice
 
 
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """A country and those who play there."""
@@ -64,10 +63,13 @@ _MANY = (
 """Where most players live."""
 
 _FEW = """
-Europe 2: Austria/de-at Belgium/nl-be Switzerland/de-ch Poland/pl-pl Sweden/sv-se Norway/nb-no Denmark/da-dk Hungary/hu-hu
-Europe 2: Czechia/cs-cz Slovakia/sk-sk Croatia/hr-hr Serbia/sr-rs Slovenia/sl-si Albania/sq-al Macedonia/mk-mk Malta/en-gb
+Europe 2: Austria/de-at Belgium/nl-be Switzerland/de-ch Poland/pl-pl Sweden/sv-se
+Europe 2: Norway/nb-no Denmark/da-dk Hungary/hu-hu
+Europe 2: Czechia/cs-cz Slovakia/sk-sk Croatia/hr-hr Serbia/sr-rs Slovenia/sl-si
+Europe 2: Albania/sq-al Macedonia/mk-mk Malta/en-gb
 Europe 1: Ireland/en-ie Portugal/pt-pt
-Europe 3: Romania/ro-ro Bulgaria/bg-bg Ukraine/uk-ua Finland/fi-fi Estonia/et-ee Latvia/lv-lv Lithuania/lt-lt Turkey/tr-tr
+Europe 3: Romania/ro-ro Bulgaria/bg-bg Ukraine/uk-ua Finland/fi-fi Estonia/et-ee Latvia/lv-lv
+Europe 3: Lithuania/lt-lt Turkey/tr-tr
 Asia 3: Iraq/ar-iq Kuwait/ar-kw Qatar/ar-qa Jordan/ar-jo Lebanon/ar-lb Bahrain/ar-bh Yemen/ar-ye
 Asia 4: Oman/ar-om Georgia/ka-ge Armenia/hy-am Azerbaijan/az-az
 Asia 5.5: Sri~Lanka/en-gb
@@ -75,7 +77,8 @@ Asia 6: Bangladesh/bn-bd Kazakhstan/ru-kz
 Asia 7: Cambodia/km-kh Laos/lo-la
 Asia 8: Malaysia/en-gb Singapore/en-sg Hong~Kong/zh-hk Macao/zh-hant-mo Mongolia/mn-mn
 Americas -3: Uruguay/es-uy Paraguay/es-py
-Americas -4: Chile/es-cl Bolivia/es-bo Venezuela/es-ve Puerto~Rico/es-us Dominican~Republic/es-us Trinidad~&~Tobago/en-us
+Americas -4: Chile/es-cl Bolivia/es-bo Venezuela/es-ve Puerto~Rico/es-us
+Americas -4: Dominican~Republic/es-us Trinidad~&~Tobago/en-us
 Americas -5: Colombia/es-co Peru/es-pe Ecuador/es-ec Panama/es-pa Jamaica/en-us
 Americas -6: Guatemala/es-gt Honduras/es-hn Nicaragua/es-ni Costa~Rica/es-cr El~Salvador/es-sv
 Africa 0: Ghana/en-gb Senegal/fr-sn Morocco/fr-ma

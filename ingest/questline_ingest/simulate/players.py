@@ -17,7 +17,7 @@ NEWCOMERS = 0.285
 IPHONES = 0.48
 STICKINESS_SHAPE = 0.35
 """Shape of the gamma distribution of stickiness (mean 1): small means a few faithful players and many passers-by."""
-ENDURANCE, ENDURANCE_SPREAD = 26, 1.1
+ENDURANCE, ENDURANCE_SPREAD = 23, 1.1
 """Median over players of the median number of events in a sitting, and the spread of its logarithm."""
 STICKY_PLAYS_MORE = 0.5
 """Who comes back more also plays longer."""
@@ -133,7 +133,7 @@ def make_player(world: World, index: int, first_day: int) -> Player:
         usual_steps=dice.about(spending.steps, 0.45),
         urge=dice.about(max(spending.urge, 1e-9), 0.5) * place.spending * (1.4 if on_iphone else 0.65),
         limited=dice.happens(0.17),
-        likes_progressive=dice.betavariate(0.5, 2.6),
+        likes_progressive=dice.betavariate(0.5, 2.9),
         first_steps=first_steps,
         level=1 if newcomer else dice.randint(1, LEVELS),
         steps=first_steps,

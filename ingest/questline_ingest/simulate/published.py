@@ -17,7 +17,25 @@ RETENTION: Mapping[int, float] = {1: 0.215, 3: 0.105, 7: 0.056, 14: 0.037, 30: 0
 EVENTS_PER_PLAYER: Mapping[int, int] = {50: 52, 90: 521}
 """Percentile to events of a player. The far tail (p99 5,541, maximum 102,503) is cut in what is generated."""
 ANDROID_SHARE_OF_EVENTS = 0.53
-ENGAGEMENT_MS_P50 = 3_600
+ENGAGEMENT_MS_P50, ENGAGEMENT_MS_P99 = 3_600, 214_000
+SPENDS = 9_363
+LANGUAGES = 222
+"""Different language codes of devices."""
+BOUNCED_SHARE = 5_557 / 13_588
+"""Of players whose label is known: last engagement at most ten minutes after the first."""
+CHURNED_SHARE = 1_883 / 8_031
+"""Of those who did not bounce: last engagement within 24 hours of the first."""
+CHURN_BY_ENGAGEMENT: Mapping[tuple[int, int], float] = {
+    (1, 2): 0.048,
+    (3, 5): 0.096,
+    (6, 10): 0.158,
+    (11, 20): 0.249,
+    (21, 40): 0.377,
+    (41, 80): 0.376,
+    (81, 160): 0.314,
+    (161, 10**9): 0.167,
+}
+"""Fewest and most `user_engagement` events in the first 24 hours to the share that churned: it rises, then falls."""
 OTHER_DATE_THAN_UTC = 0.34
 """Share of rows whose `event_date` is not the UTC date."""
 COUNTRIES: Mapping[str, float] = {

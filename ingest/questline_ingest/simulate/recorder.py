@@ -109,7 +109,8 @@ class Recorder:
         now, digits = moment(time), b"%d" % count
         previous = player.previous.get(event_name)
         if previous is None:
-            previous = b"" if player.newcomer else PREVIOUS + moment(max(player.first_touch, player.first_seen - BEFORE))
+            before = max(player.first_touch, player.first_seen - BEFORE)
+            previous = b"" if player.newcomer else PREVIOUS + moment(before)
         player.previous[event_name] = PREVIOUS + now
         data = b"".join(
             (
@@ -134,7 +135,7 @@ bundle = lru_cache(maxsize=4096)(varint)
 
 
 @lru_cache(maxsize=1024)
-def _day(date: str, personal: bool) -> Piece:  # noqa: FBT001 - cached by position
+def _day(date: str, personal: bool) -> Piece:
     consent = Consent(analytics=True, personalization=personal)
     return encoded(Event(consent=consent, origin=ORIGIN_GENERATED, event_date=date))
 

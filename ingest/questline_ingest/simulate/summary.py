@@ -6,10 +6,15 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from questline_core.events.checks import check
 from questline_core.pb.telemetry_pb2 import Event
 from questline_ingest.simulate import published
+from questline_ingest.simulate.world import DAY, HOUR, SECOND
+
+BOUNCE = 600 * SECOND
+"""Who is not seen for longer than this from first to last has bounced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,22 @@ class Summary:
     """Share of events from Android."""
     other_date_than_utc: float
     """Share of events whose `event_date` is not their UTC date."""
+    languages: int
+    """Different language codes."""
+    engagement_ms: Mapping[int, int]
+    """Percentile (50, 90, 99, 100) to `engagement_time_msec`."""
+    spend_values: tuple[int, int]
+    """Least and most steps spent at once; zeros without a spend."""
+    wrong_clocks: float
+    """Share of players whose device clock is wrong by an hour or more."""
+    system_unknown: float
+    """Share of players whose operating system is missing or "NaN"."""
+    bounced: float
+    """Share of players whose last engagement is at most ten minutes after the first; see `churned`."""
+    churned: float
+    """Of the others: last engagement within 24 hours of the first. Who came in the last 48 hours is left out."""
+    churn_by_engagement: Mapping[str, tuple[int, float]]
+    """Range of engagements in the first 24 hours ("1-2") to players and the share of them who churned."""
 
 
 def summarise(events: Iterable[Event]) -> Summary:
@@ -55,6 +76,12 @@ class _Seen:
     country: str
     events: int = 0
     spends: int = 0
+    wrong_clock: bool = False
+    system_unknown: bool = False
+    first: int = 0
+    """First engagement, microseconds UTC."""
+    last: int = 0
+    on_first_day: int = 0
     days: set[str] = field(default_factory=set)
 
 
@@ -66,6 +93,10 @@ class _Tally:
     players: dict[str, _Seen] = field(default_factory=dict)
     android: int = 0
     other_date: int = 0
+    languages: set[str] = field(default_factory=set)
+    engagement_ms: Counter[int] = field(default_factory=Counter)
+    spend_values: set[int] = field(default_factory=set)
+    latest: int = 0
 
     def add(self, event: Event) -> None:
         if event.event_id in self.ids:
@@ -79,6 +110,21 @@ class _Tally:
         seen.events += 1
         seen.spends += event.event_name == "spend_virtual_currency"
         seen.days.add(event.event_date)
+        seen.wrong_clock |= abs(event.client_time - event.event_timestamp) >= HOUR
+        seen.system_unknown = event.device.operating_system in {"", "NaN"}
+        self.languages.add(event.device.language)
+        self.latest = max(self.latest, event.event_timestamp)
+        if event.event_name == "spend_virtual_currency":
+            self.spend_values.add(_number(event, "value"))
+        elif event.event_name == "user_engagement":
+            self._engage(seen, event)
+
+    def _engage(self, seen: _Seen, event: Event) -> None:
+        now = event.event_timestamp
+        self.engagement_ms[_number(event, "engagement_time_msec")] += 1
+        seen.first = min(seen.first or now, now)
+        seen.last = max(seen.last, now)
+        seen.on_first_day += now < seen.first + DAY
 
     def summary(self) -> Summary:
         events, seen = self.names.total(), list(self.players.values())
@@ -99,7 +145,32 @@ class _Tally:
             },
             android=self.android / max(events, 1),
             other_date_than_utc=self.other_date / max(events, 1),
+            languages=len(self.languages),
+            engagement_ms=_percentiles(sorted(self.engagement_ms.elements())),
+            spend_values=(min(self.spend_values, default=0), max(self.spend_values, default=0)),
+            wrong_clocks=_share(player.wrong_clock for player in seen),
+            system_unknown=_share(player.system_unknown for player in seen),
+            **self._leaving(),
         )
+
+    def _leaving(self) -> dict[str, Any]:
+        known = [one for one in self.players.values() if one.first and one.first < self.latest - 2 * DAY]
+        stayed = [one for one in known if one.last - one.first > BOUNCE]
+        gone = {id(one): one.last < one.first + DAY for one in stayed}
+        ranges = {}
+        for least, most in published.CHURN_BY_ENGAGEMENT:
+            them = [gone[id(one)] for one in stayed if least <= one.on_first_day <= most]
+            ranges[f"{least}-{most}"] = (len(them), _share(them))
+        return {
+            "bounced": 1 - len(stayed) / max(len(known), 1),
+            "churned": _share(gone.values()),
+            "churn_by_engagement": ranges,
+        }
+
+
+def _number(event: Event, key: str) -> int:
+    value = next(param.value for param in event.event_params if param.key == key)
+    return value.int_value or int(value.double_value)
 
 
 def _utc_date(event: Event) -> str:

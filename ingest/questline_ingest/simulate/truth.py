@@ -3,27 +3,36 @@
 At a moment the world is forked: the player, with all habits and all history, lives on many times with other luck. The
 share of futures with a spend is the true chance of one (known to the draws), their mean is the expected amount. No
 model that sees only events can do better on average.
+
+The spend examples take one event a player and day by a hash. Of a day with n events each is taken once in n times, so a
+future in which the day goes on for long is rarer among examples than among events: futures weigh 1 / n.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import md5
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from scipy.stats import rankdata
 
+from questline_core.errors import BadInput
 from questline_core.spend.metrics import losses, normalized_gini, pr_auc, roc_auc
 from questline_ingest.simulate.comings import born, next_visit
 from questline_ingest.simulate.dice import Dice
 from questline_ingest.simulate.listener import Listener
 from questline_ingest.simulate.players import Player
 from questline_ingest.simulate.sitting import play
+from questline_ingest.simulate.summary import BOUNCE
 from questline_ingest.simulate.world import DAY, SECOND, World
 
-BOUNCE = 600 * SECOND
-"""Who is not seen for longer than this from first to last has bounced and is no example of churn."""
 NO_URGE = 1e-6
 """Below this a player never spends: the chance of it is not worth a fork."""
 
@@ -51,6 +60,8 @@ class ChurnTruth:
     first_micros: int
     probability: float
     """True chance that the player is not seen again, given all that happened in the first 24 hours."""
+    probability_unless_bounced: float
+    """The same, given that the player does not bounce: 0 for who was there for ten minutes at most and so must come."""
     bounced: bool
     churned: bool
 
@@ -92,19 +103,33 @@ def ceiling(found: Truths) -> dict[str, Any]:
             "mean": float(spend.mean()),
             "expected_mean": float(expected.mean()),
         },
-        "churn_of_those_who_did_not_bounce": _of_churn(stayed),
-        "not_seen_after_a_day": _of_churn(found.churn),
+        "churn_of_those_who_did_not_bounce": _of_chance(
+            np.array([one.churned for one in stayed]),
+            np.array([one.probability_unless_bounced for one in stayed], dtype=np.float64),
+        ),
+        "not_seen_after_a_day": _of_chance(
+            np.array([one.churned for one in found.churn]),
+            np.array([one.probability for one in found.churn], dtype=np.float64),
+        ),
     }
 
 
-def columns(found: Truths) -> dict[str, list[dict[str, Any]]]:
-    """Give the rows of both tables."""
-    return {"spend": [asdict(one) for one in found.spend], "churn": [asdict(one) for one in found.churn]}
+def save(found: Truths, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Write truth.json (facts and ceiling), spend_truth.parquet and churn_truth.parquet; give what truth.json says.
 
-
-def _of_churn(players: list[ChurnTruth]) -> dict[str, float]:
-    happened = np.array([one.churned for one in players])
-    return _of_chance(happened, np.array([one.probability for one in players], dtype=np.float64))
+    Raises:
+        BadInput: the folder cannot be written.
+    """
+    told = {**facts, "ceiling": ceiling(found)}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, rows in (("spend", found.spend), ("churn", found.churn)):
+            table = pa.Table.from_pylist([asdict(row) for row in rows])
+            pq.write_table(table, folder / f"{name}_truth.parquet")
+        (folder / "truth.json").write_text(json.dumps(told, indent=2, default=str), encoding="utf-8")
+    except OSError as error:
+        raise BadInput(f"cannot write to {folder} ({error.strerror}); choose another --truth") from None
+    return told
 
 
 def _of_chance(happened: Any, chance: Any) -> dict[str, float]:
@@ -113,6 +138,7 @@ def _of_chance(happened: Any, chance: Any) -> dict[str, float]:
     return {
         "examples": len(positive),
         "positive_share": float(positive.mean()),
+        "mean_chance": float(chance.mean()),
         "roc_auc": roc_auc(positive, chance),
         "pr_auc": pr_auc(positive, chance),
         "log_loss": float(losses(positive, chance).mean()),
@@ -121,9 +147,7 @@ def _of_chance(happened: Any, chance: Any) -> dict[str, float]:
 
 
 def _spearman(left: Any, right: Any) -> float:
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(left, right).statistic)
+    return float(np.corrcoef(rankdata(left), rankdata(right))[0, 1])
 
 
 @dataclass(slots=True)
@@ -135,6 +159,8 @@ class _Moment:
     number: int
     at: int
     before: _Before
+    earlier: int
+    """How many events of the same day came before the sitting."""
 
 
 @dataclass(slots=True)
@@ -153,6 +179,7 @@ class _Life:
         self.world, self.player, self.horizon, self.draws = world, player, horizon, draws
         self.spends: list[tuple[int, int]] = []
         self.moments: dict[int, _Moment] = {}
+        self.events_on = Counter[int]()
         self.first: int | None = None
         self.last = 0
         self.first_day_span = 0
@@ -176,7 +203,8 @@ class _Life:
             drawn = md5(f"{self.player.key}-{number}".encode(), usedforsecurity=False).hexdigest()
             known = self.moments.get(at // DAY)
             if at < self.world.end and (known is None or drawn < known.drawn):
-                self.moments[at // DAY] = _Moment(drawn, number, at, before)
+                self.moments[at // DAY] = _Moment(drawn, number, at, before, self.events_on[at // DAY])
+        self.events_on.update(at // DAY for at in heard.times)
 
     def _engage(self, times: list[int]) -> None:
         if not times:
@@ -193,30 +221,43 @@ class _Life:
         due = self.world.end - self.horizon
         for moment in self.moments.values():
             if moment.at <= due:
-                futures = [0.0] if self.player.urge <= NO_URGE else [self._future(moment, n) for n in range(self.draws)]
+                probability, expected = self._chances(moment)
                 yield SpendTruth(
                     event_id=f"{self.player.key}-{moment.number}",
                     player=self.player.pseudo_id,
                     at_micros=moment.at,
-                    probability=sum(future > 0 for future in futures) / len(futures),
-                    expected=sum(futures) / len(futures),
+                    probability=probability,
+                    expected=expected,
                     spend=self._spent(self.spends, moment.at),
                 )
 
-    def _future(self, moment: _Moment, number: int) -> float:
-        """Play the sitting again up to the moment, then on with other luck."""
+    def _chances(self, moment: _Moment) -> tuple[float, float]:
+        """Give the true chance of a spend after a moment, and its true mean."""
+        if self.player.urge <= NO_URGE:
+            return 0.0, 0.0
+        futures = [self._future(moment, number) for number in range(self.draws)]
+        weight = sum(1 / events for events, _ in futures)
+        return (
+            sum(1 / events for events, spend in futures if spend) / weight,
+            sum(spend / events for events, spend in futures) / weight,
+        )
+
+    def _future(self, moment: _Moment, number: int) -> tuple[int, float]:
+        """Play the sitting again up to the moment, then on with other luck; give the day's events and what is spent."""
         before, dice = moment.before, self.other
         dice.setstate(before.dice)
         player = replace(before.player, dice=dice)
         start: int | None = before.start
         spends: list[tuple[int, int]] = []
+        day, events = moment.at // DAY, moment.earlier
         while start is not None and start <= moment.at + self.horizon:
             heard = Listener(self.world, player, start)
             heard.fate_after, heard.fate = moment.number, moment.at ^ (number << 52)
             play(self.world, player, heard, start)
             spends += heard.spends
+            events += sum(at // DAY == day for at in heard.times)
             start = next_visit(self.world, player)
-        return self._spent(spends, moment.at)
+        return events, self._spent(spends, moment.at)
 
     def _spent(self, spends: list[tuple[int, int]], at: int) -> float:
         return float(sum(steps for when, steps in spends if at < when <= at + self.horizon))
@@ -226,10 +267,12 @@ class _Life:
         if self.first is None or self.after_first_day is None or self.first + DAY >= self.world.end:
             return None
         then = self.first + DAY
+        chance = self._gone(then)
         return ChurnTruth(
             player=self.player.pseudo_id,
             first_micros=self.first,
-            probability=self._gone(then),
+            probability=chance,
+            probability_unless_bounced=chance if self.first_day_span > BOUNCE else 0.0,
             bounced=self.last - self.first <= BOUNCE,
             churned=self.last < then,
         )
