@@ -13,7 +13,8 @@ from structlog.testing import capture_logs
 
 from questline_core.broker.port import EVENT, Message, open_broker
 from questline_core.broker.spool import Spool, open_spool
-from questline_core.errors import BadInput
+from questline_core.broker.spool.database import PAGE_BYTES
+from questline_core.errors import BadInput, NotReady
 from questline_core.testing.broker_contract import drain, message
 
 LEASE_S = 30.0
@@ -75,9 +76,7 @@ async def test_a_database_damaged_while_in_use_is_told_and_the_others_are_served
     await broken.publish(payloads(100, 4_000))
     await bench.open(process="sound").publish([message("a")])
     broken.close()
-    damaged = bytearray((bench.folder / "broken.db").read_bytes())
-    damaged[4096 * 2 :] = os.urandom(len(damaged) - 4096 * 2)
-    (bench.folder / "broken.db").write_bytes(damaged)
+    damage(bench.folder / "broken.db")
 
     with capture_logs() as logs:
         found = [d.message.data for d in bench.open().pull(max_messages=1_000, lease_s=LEASE_S)]
@@ -86,12 +85,46 @@ async def test_a_database_damaged_while_in_use_is_told_and_the_others_are_served
     assert "malformed" in logs[0]["reason"]
 
 
-def test_a_publisher_whose_own_database_is_foreign_says_so(bench: Bench) -> None:
+def test_a_publisher_whose_own_database_is_another_programs_says_so(bench: Bench) -> None:
     bench.folder.mkdir()
-    (bench.folder / "gateway-0.db").write_bytes(b"not a database" * 1_000)
+    foreign = sqlite3.connect(bench.folder / "gateway-0.db")
+    foreign.execute("CREATE TABLE theirs (x)")
+    foreign.close()
 
     with pytest.raises(BadInput, match=r"gateway-0.db cannot be used as a spool database .*; move it away"):
         bench.open(process="gateway-0")
+
+
+async def test_a_publisher_moves_its_damaged_database_aside_and_goes_on(bench: Bench) -> None:
+    consumer, broken = bench.open(), bench.open(process="gateway-0")
+    await broken.publish(payloads(100, 4_000))
+    assert len(consumer.pull(max_messages=10, lease_s=LEASE_S)) == 10
+    await bench.open(process="other").publish([message("of another")])
+    broken.close()
+    damaged = damage(bench.folder / "gateway-0.db")
+
+    with capture_logs() as logs:
+        mended = bench.open(process="gateway-0")
+        await mended.publish([message("new")])
+
+    assert drain(consumer) == ["new", "of another"]
+    (told,) = [entry for entry in logs if entry["log_level"] == "critical"]
+    assert told["event"] == "damaged spool database moved aside"
+    (aside,) = bench.folder.glob("*.db.damaged-*")
+    assert (told["kept_as"], aside.read_bytes()) == (str(aside), damaged)
+    with pytest.raises(NotReady, match=r"gateway-0.db.damaged-\d+ cannot be searched; delete it"):
+        consumer.erase(lambda _: True)
+
+
+def damage(database: Path) -> bytes:
+    """Overwrite all but the first two pages, and give what is there now."""
+    connection = sqlite3.connect(database)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    damaged = bytearray(database.read_bytes())
+    damaged[2 * PAGE_BYTES :] = os.urandom(len(damaged) - 2 * PAGE_BYTES)
+    database.write_bytes(damaged)
+    return bytes(damaged)
 
 
 def test_a_process_name_that_is_no_file_name_is_refused(bench: Bench) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from questline_core.durable import sync
 from questline_core.errors import BadInput
 
 SCHEMA_VERSION = 2
@@ -36,6 +37,10 @@ CREATE TABLE dead_letters (
     payload BLOB NOT NULL, attributes TEXT NOT NULL
 );
 """
+
+
+class DamagedDatabase(BadInput):
+    """Raised when a file was a database once, or never, and SQLite can make nothing of it."""
 
 
 def connect(path: Path, *, synchronous: str) -> sqlite3.Connection:
@@ -133,4 +138,37 @@ def free_bytes(connection: sqlite3.Connection) -> int:
 
 def unusable(path: Path, error: Exception) -> BadInput:
     """Say that a file of the spool cannot be used, and what to do."""
-    return BadInput(f"{path} cannot be used as a spool database ({error}); move it away, or make it writable")
+    kind = DamagedDatabase if is_damage(error) else BadInput
+    return kind(f"{path} cannot be used as a spool database ({error}); move it away, or make it writable")
+
+
+def check(connection: sqlite3.Connection, path: Path) -> None:
+    """Read the whole database once.
+
+    Raises:
+        DamagedDatabase: it is damaged; the connection is closed.
+    """
+    try:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise unusable(path, error) from None
+    if found != "ok":
+        connection.close()
+        raise DamagedDatabase(f"{path} is damaged ({found})")
+
+
+def is_damage(error: Exception) -> bool:
+    """Tell whether the file is at fault, and not a lock, a right or a full disk."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK) & 0xFF
+    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def move_aside(path: Path) -> Path:
+    """Give a damaged database and its log other names, for a person to look at, and return the first."""
+    aside = path.with_name(f"{path.name}.damaged-{time.time_ns() // 1_000_000}")
+    for suffix in ("-wal", "-shm", ""):  # the log first: SQLite would write it into a new database
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(aside.with_name(aside.name + suffix))
+    sync(path.parent)
+    return aside

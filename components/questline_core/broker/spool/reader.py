@@ -54,6 +54,7 @@ class Reader:
         # An acknowledgement that a power cut takes back only brings its message again.
         self._connection = database.connect(path, synchronous="NORMAL")
         self._identity = database.identity(self._connection, path)
+        self._inode = path.stat().st_ino
 
     def take(self, limit: int, *, now: float, until: float) -> list[Delivery]:
         """Take up to `limit` messages that nobody holds at `now`, and hold them `until` then."""
@@ -121,6 +122,13 @@ class Reader:
                 f"{self.path} may still hold messages to be erased ({error}); try again, or delete "
                 "the file if it is damaged"
             ) from None
+
+    def was_replaced(self) -> bool:
+        """Tell whether another file has the name by now: the database was moved aside, as it is damaged."""
+        try:
+            return self.path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return True
 
     def close(self) -> None:
         """Close the database."""

@@ -15,12 +15,15 @@ from queue import Empty, SimpleQueue
 from typing import TypeAlias
 
 import orjson
+import structlog
 
 from questline_core.broker.port import Message
 from questline_core.broker.spool import database, positions
 from questline_core.broker.spool.group import cut, event_ids, pack
 from questline_core.durable import sync
 from questline_core.errors import BadInput, BrokerFull
+
+log = structlog.get_logger()
 
 _Waiting: TypeAlias = tuple[Sequence[Message], asyncio.Future[None]]
 """What is to be stored, and what its caller waits for."""
@@ -46,13 +49,29 @@ class Writer:
         self.path, self._max_bytes = path, max_bytes
         self._connection = self._open()
         sync(path.parent)
-        (self._kept_ids,) = self._connection.execute("SELECT coalesce(sum(events), 0) FROM commits").fetchone()
+        self._kept_ids = self._count_ids()
         self._waiting: SimpleQueue[_Waiting | None] = SimpleQueue()
         self._closing = self._closed = False
         self._thread = threading.Thread(target=self._run, name=f"spool {path.stem}", daemon=True)
         self._thread.start()
 
     def _open(self) -> sqlite3.Connection:
+        """Open the database; one that is damaged is moved aside, and a new one takes its place."""
+        try:
+            connection = self._connect()
+            database.check(connection, self.path)
+        except database.DamagedDatabase as error:
+            aside = database.move_aside(self.path)
+            log.critical(
+                "damaged spool database moved aside", file=str(self.path), kept_as=str(aside), reason=str(error)
+            )
+            return self._connect()
+        return connection
+
+    def _count_ids(self) -> int:
+        return int(self._connection.execute("SELECT coalesce(sum(events), 0) FROM commits").fetchone()[0])
+
+    def _connect(self) -> sqlite3.Connection:
         connection = database.connect(self.path, synchronous="FULL")
         connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // database.page_bytes(connection))}")
         return connection
@@ -152,6 +171,7 @@ class Writer:
         with suppress(sqlite3.Error, BadInput):  # the next commit fails likewise, and says so
             self._connection.close()
             self._connection = self._open()
+            self._kept_ids = self._count_ids()
 
     def _insert(self, group: Sequence[Message]) -> None:
         ids = event_ids(group)
