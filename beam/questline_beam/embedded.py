@@ -14,7 +14,7 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.transforms.environments import EmbeddedPythonEnvironment
 
 from questline_beam.tables import EVENT_SCHEMA, REJECT_SCHEMA
-from questline_beam.transforms import Batch, TelemetryRows
+from questline_beam.transforms import Batch, RejectRows, TelemetryRows
 from questline_core.broker.port import Message
 
 ELEMENT_MESSAGES = 5_000
@@ -78,7 +78,8 @@ class EmbeddedRows:
             | "Take messages" >> beam.FlatMap(_take_messages).with_output_types(Batch)
             | "Telemetry" >> TelemetryRows(title=title)
         )
-        for place, collection in output._asdict().items():
+        rejects = output.rejects | "Reject rows" >> RejectRows()
+        for place, collection in output._replace(rejects=rejects)._asdict().items():
             collection | f"Leave {place}" >> beam.Map(_leave, self._name, place)
 
     def run(self, messages: Sequence[Message]) -> Outcome:

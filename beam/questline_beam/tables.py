@@ -5,6 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 
 from questline_core.events.schema import arrow_schema
+from questline_core.events.sessions import SESSION_SCHEMA, SESSIONS
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.warehouse.port import EVENTS, REJECTS, Warehouse
@@ -25,3 +26,4 @@ def create_tables(warehouse: Warehouse) -> None:
     """
     warehouse.create(EVENTS, EVENT_SCHEMA)
     warehouse.create(REJECTS, REJECT_SCHEMA)
+    warehouse.create(SESSIONS, SESSION_SCHEMA)

@@ -10,7 +10,7 @@ from apache_beam.pvalue import TaggedOutput
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from apache_beam.testing.util import assert_that, equal_to
 
-from questline_beam.transforms import Arrived, Batch, TelemetryRows
+from questline_beam.transforms import Arrived, Batch, RejectRows, TelemetryRows
 from questline_beam.transforms.batch_rules import ApplyRule
 from questline_beam.transforms.decode import decode
 from questline_beam.transforms.deduplicate import without_copies
@@ -183,7 +183,7 @@ def test_the_composite_takes_batches_and_gives_tables(telemetry: Telemetry) -> N
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
         output = pipeline | beam.Create(batches) | TelemetryRows(title="untitled")
         ids = output.rows | "Ids" >> beam.FlatMap(column, "event_id")
-        reasons = output.rejects | "Reasons" >> beam.FlatMap(column, "reason")
+        reasons = output.rejects | RejectRows() | "Reasons" >> beam.FlatMap(column, "reason")
         assert_that(ids, equal_to(["a", "b"]), label="rows")
         assert_that(reasons, equal_to(["malformed", "missing"]), label="rejects")
         assert_that(output.duplicates, equal_to([1]), label="duplicates")
