@@ -135,6 +135,37 @@ def replay(
         raise typer.Exit(1)
 
 
+@rejects.command("dead-letters")
+def dead_letters(
+    *,
+    replay: Annotated[bool, typer.Option("--replay", help="Send them again as new messages, and remove them.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Most dead letters to look at or to send.")] = 1_000,
+    as_json: Json = False,
+) -> None:
+    """List messages that the stream could not work on five times, or send them again once the cause is mended."""
+    import asyncio
+
+    from questline_core.broker.dead import open_dead_letters, revive
+    from questline_core.broker.port import open_broker
+    from questline_core.settings import PlatformSettings
+
+    address = PlatformSettings.read().broker_url
+    with closing(open_dead_letters(address)) as dead:
+        if replay:
+            with closing(open_broker(address)) as broker:
+                sent = asyncio.run(revive(dead, broker, limit=limit))
+            print(json.dumps({"sent": sent}) if as_json else f"{sent:,} dead letters were sent again")
+            return
+        found = dead.find(limit)
+        rows = [{"letter": one.name, "reason": one.reason, "attributes": dict(one.message.attributes)} for one in found]
+    if as_json:
+        print(json.dumps(rows))
+    else:
+        print(
+            "\n".join(f"{one.name}: {one.reason}; {dict(one.message.attributes)}" for one in found) or "no dead letters"
+        )
+
+
 def _edited(chosen: Sequence[Reject], message_ids: Sequence[str], payload: Path) -> Reject:
     from dataclasses import replace
 
