@@ -172,8 +172,9 @@ class Reader:
         if self.accept("STRUCT"):
             return self._struct()
         sign = -1 if self.accept("-") else 1
+        point = "0." if self.accept(".") else ""
         if not self.done() and self.text.tokens[self.index].token_type is TokenType.NUMBER:
-            number = self.text.tokens[self.index].text
+            number = point + self.text.tokens[self.index].text
             self.index += 1
             return sign * (int(number) if number.isdigit() else float(number))
         self.index = start
