@@ -110,7 +110,7 @@ async def test_a_publisher_moves_its_damaged_database_aside_and_goes_on(bench: B
     assert drain(consumer) == ["new", "of another"]
     (told,) = [entry for entry in logs if entry["log_level"] == "critical"]
     assert told["event"] == "damaged spool database moved aside"
-    (aside,) = bench.folder.glob("*.db.damaged-*")
+    (aside,) = bench.folder.glob("*.db.damaged-*[0-9]")
     assert (told["kept_as"], aside.read_bytes()) == (str(aside), damaged)
     with pytest.raises(NotReady, match=r"gateway-0.db.damaged-\d+ cannot be searched; delete it"):
         consumer.erase(lambda _: True)
