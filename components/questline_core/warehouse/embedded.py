@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from questline_core.errors import BadInput
 from questline_core.warehouse.engine import Engine
-from questline_core.warehouse.port import DAYS, Appended, Description
+from questline_core.warehouse.port import DAYS, Appended, Description, Estimate
 from questline_core.warehouse.store import Store
 
 if TYPE_CHECKING:
@@ -28,6 +28,13 @@ class EmbeddedWarehouse:
         from questline_core.warehouse.statements.run import run  # noqa: PLC0415 - it writes Parquet, a writer may not ask
 
         return run(self._store, self._engine, sql, parameters)
+
+    def estimate(self, sql: str, **parameters: Any) -> Estimate:  # noqa: ARG002 - no value changes which files are read
+        """Tell the size of the tables that a query asks; this machine bills nothing."""
+        from questline_core.warehouse.statements.sizes import bytes_asked  # noqa: PLC0415 - as above
+
+        size = bytes_asked(self._store, sql)
+        return Estimate(bytes_read=size, usd=0.0, basis="the whole files of the tables; this machine bills nothing")
 
     def create(self, table: str, schema: pa.Schema) -> None:
         """Make an empty table; one with the same columns stays as it is."""

@@ -83,26 +83,12 @@ class BigQueryWarehouse:
             added = self._keyed.append(table, found, fitted, key)
         return Appended(rows=added, skipped=rows.num_rows - added)
 
-    def replace(self, table: str, rows: pa.Table) -> None:
-        """Put rows in place of the table's content in one step: a load job that truncates."""
-        self._truncating_load(table, self._reference(table), rows, self._find(table))
-
-    def replace_day(self, table: str, day: date, rows: pa.Table) -> None:
-        """Put rows in place of those of one day, in one step; the table is partitioned by a DATE column.
-
-        Raises:
-            BadInput: the table is not partitioned by day, or a row belongs to another day.
-        """
-        found = self._table(table)
-        column = found.time_partitioning.field if found.time_partitioning else None
-        if column is None:
-            raise BadInput(f"{table} has no partition for each day; replace all of it")
-        fitted = fit(rows, schema_of(found.schema), table)
-        others = [value for value in fitted.column(column).unique().to_pylist() if value != day]
-        if others:
-            raise BadInput(f"rows for {day} of {table} have {others[0]} in {column}; nothing was replaced")
-        partition = self._reference(f"{table}", f"${day:%Y%m%d}")
-        self._truncating_load(table, partition, fitted, found)
+    def replace(self, table: str, rows: pa.Table, *, partition: date | None = None) -> None:
+        """Put rows in place of the table's content, or of one day of it, in one step: a load job that truncates."""
+        if partition is None:
+            self._truncating_load(table, self._reference(table), rows, self._find(table))
+        else:
+            self._replace_day(table, partition, rows)
 
     def load_files(self, table: str, uris: Sequence[str], *, replace: bool = False) -> int:
         """Load files of Cloud Storage (`gs://…`, with `*`) into a table that BigQuery makes if need be; all or none.
@@ -187,6 +173,17 @@ class BigQueryWarehouse:
             again_if_missing(
                 lambda: self._make_dataset(destination), lambda: self._jobs.load_file(file, size, destination, config)
             )
+
+    def _replace_day(self, table: str, day: date, rows: pa.Table) -> None:
+        found = self._table(table)
+        column = found.time_partitioning.field if found.time_partitioning else None
+        if column is None:
+            raise BadInput(f"{table} is not divided into days; make it with PARTITION BY a DATE column")
+        fitted = fit(rows, schema_of(found.schema), table)
+        others = [value for value in fitted.column(column).unique().to_pylist() if value != day]
+        if others:
+            raise BadInput(f"rows for {day} of {table} have {others[0]} in {column}; nothing was replaced")
+        self._truncating_load(table, self._reference(table, f"${day:%Y%m%d}"), fitted, found)
 
     def _make_dataset(self, reference: bigquery.TableReference) -> None:
         dataset = bigquery.Dataset(f"{self._project}.{reference.dataset_id}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import difflib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from google.api_core import exceptions
 from google.auth import exceptions as auth
 
 from questline_core.errors import BadInput, NotReady, QuestlineError
+from questline_core.warehouse.googlesql import similar
 
 _PLACE = re.compile(r"\s*at \[(?P<line>\d+):(?P<column>\d+)\]\.?$")
 _NO_TABLE = re.compile(r"Not found: Table [^:\s]+:(?P<name>[\w$.-]+)")
@@ -96,7 +96,7 @@ def _refusal(text: str, doing: str, tables: Tables) -> str:
     where = f"line {place['line']}, column {place['column']}: " if place else ""
     what = _PLACE.sub("", text)
     if missing := _NO_TABLE.search(what):
-        return f"{where}there is no table {missing['name']}{_similar(missing['name'], tables())}"
+        return f"{where}there is no table {missing['name']}{similar(missing['name'], tables(), 'the tables are')}"
     if missing := _NO_DATASET.search(what):
         return f"{where}there is no dataset {missing['name']}; `questline load` and the stream make one"
     if missing := _NO_COLUMN.search(what):
@@ -110,13 +110,6 @@ def _refusal(text: str, doing: str, tables: Tables) -> str:
             " read fewer columns or days, or raise QUESTLINE_BIGQUERY_MAXIMUM_BYTES_BILLED"
         )
     return f"{where}BigQuery refuses {doing}: {what}"
-
-
-def _similar(name: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    if close:
-        return f"; did you mean {' or '.join(close)}?"
-    return f"; the tables are {', '.join(known[:10])}" if known else ""
 
 
 def _first_line(text: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ from google.cloud import bigquery
 from questline_core.errors import BadInput
 from questline_core.events.schema import TABLES, arrow_schema, bigquery_schema
 from questline_core.warehouse.columns import same_columns
-from questline_core.warehouse.port import EVENTS, REJECTS
+from questline_core.warehouse.port import DAYS, EVENTS, REJECTS
 
 _ARROW: Mapping[str, pa.DataType] = {
     "STRING": pa.string(),
@@ -46,30 +45,19 @@ _BIGQUERY: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Layout:
-    """How BigQuery stores a table: the columns that bound what a query reads."""
-
-    day: str | None = None
-    """A DATE column; each day is a partition of its own, which can be replaced."""
-    cluster: tuple[str, ...] = ()
-
-
-LAYOUTS: Mapping[str, Layout] = {
-    EVENTS: Layout(day="event_date", cluster=("event_name", "user_pseudo_id")),
-    REJECTS: Layout(cluster=("reason",)),
-}
+_CLUSTERS: Mapping[str, tuple[str, ...]] = {EVENTS: ("event_name", "user_pseudo_id"), REJECTS: ("reason",)}
+"""The columns by which rows of a day lie together, so that a query reads less."""
 _CONTRACTS = {f"telemetry.{name}": message for name, message in TABLES.items()}
 
 
 def shaped(reference: bigquery.TableReference, name: str, schema: pa.Schema) -> bigquery.Table:
     """Describe a table that is to be made: columns, and for tables of the contract descriptions and layout."""
     table = bigquery.Table(reference, schema=fields_of(name, schema))
-    layout = LAYOUTS.get(name, Layout())
-    if layout.day in schema.names:
-        table.time_partitioning = bigquery.TimePartitioning(type_="DAY", field=layout.day)
-    if set(layout.cluster) <= set(schema.names):
-        table.clustering_fields = list(layout.cluster) or None
+    if DAYS.get(name) in schema.names:
+        table.time_partitioning = bigquery.TimePartitioning(type_="DAY", field=DAYS[name])
+    cluster = _CLUSTERS.get(name, ())
+    if cluster and set(cluster) <= set(schema.names):
+        table.clustering_fields = list(cluster)
     table.labels = {"questline": "table"}
     return table
 
