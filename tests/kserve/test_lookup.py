@@ -149,7 +149,8 @@ def _ask(channel: grpc.Channel, *players: bytes, raw: bool) -> pb.ModelInferResp
         request.raw_input_contents.append(b"".join(len(one).to_bytes(4, "little") + one for one in players))
     else:
         tensor.contents.bytes_contents.extend(players)
-    return GRPCInferenceServiceStub(channel).ModelInfer(request)
+    response: pb.ModelInferResponse = GRPCInferenceServiceStub(channel).ModelInfer(request)
+    return response
 
 
 @pytest.mark.parametrize("raw", [True, False])
@@ -165,12 +166,15 @@ def test_v2_grpc_answers_in_the_form_in_which_was_asked(lookup: ServingProcess, 
     assert told["source"] == [b"bounced", b"unknown"]
 
 
+def _refusal(error: Any) -> tuple[Any, bool]:
+    return error.code(), "UTF-8" in error.details()
+
+
 def test_v2_grpc_refuses_an_id_that_is_no_text(lookup: ServingProcess) -> None:
     with grpc.insecure_channel(lookup.grpc_address) as channel, pytest.raises(grpc.RpcError) as refused:
         _ask(channel, b"\xff", raw=True)
 
-    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
-    assert "UTF-8" in refused.value.details()
+    assert _refusal(refused.value) == (grpc.StatusCode.INVALID_ARGUMENT, True)
 
 
 def test_the_metadata_describes_inputs_and_outputs(lookup: ServingProcess) -> None:
@@ -195,6 +199,7 @@ def test_a_new_generation_answers_without_a_restart_and_no_request_fails_meanwhi
 
     asking = threading.Thread(target=ask)
     asking.start()
+    told = _publish(lookup, lookup.home / "lookup", ANN, BOB)
     for _ in range(3):
         told = _publish(lookup, lookup.home / "lookup", ANN, BOB)
         wait_for(lambda: _generation(lookup) == told.generation, "the new generation answers")  # noqa: B023 - asked at once

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from questline_core.warehouse.port import Warehouse
 USERS = Path(__file__).parents[4] / "shared" / "data" / "flood_it_users" / "users.csv"
 WHOLE = {"bounced": 5557, "others": 8031, "churned": 1883}
 """What is known of all 13,588 players, of whom the folder lacks a tenth: fold 9."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 pytestmark = pytest.mark.skipif(not USERS.exists(), reason=f"the real players are not there: {USERS}")
 
@@ -68,13 +70,8 @@ def _played(row: dict[str, Any]) -> Iterator[Event]:
     for name in (name.removeprefix("cnt_") for name in FEATURES if name.startswith("cnt_")):
         for number in range(row[f"cnt_{name}"]):
             yield an_event(player, first + number, name)
-    if row["cnt_user_engagement"] > 1 and row["churned"]:
+    if row["cnt_user_engagement"] > 1 or not row["churned"]:
         yield an_event(player, last, "user_engagement")
-    elif not row["churned"]:
-        yield an_event(player, last, "user_engagement")
-
-
-_EPOCH = __import__("datetime").datetime(1970, 1, 1, tzinfo=__import__("datetime").UTC)
 
 
 def test_the_originals_sql_finds_the_published_labels_again_in_events(warehouse: Warehouse) -> None:
