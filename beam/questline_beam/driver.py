@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import pyarrow as pa
 import structlog
 
-from questline_beam.embedded import EmbeddedRows
+from questline_beam.embedded import EmbeddedRows, Outcome
 from questline_beam.tables import EVENT_KEY, REJECT_KEY
 from questline_core.broker.port import Broker, Delivery
+from questline_core.events.sieve import ahead, late
+from questline_core.privacy.forgotten import PLAYER, Forgotten
 from questline_core.warehouse.port import EVENTS, REJECTS, Appended, Warehouse
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
@@ -37,6 +39,12 @@ class Progress:
     rows: int = 0
     duplicates: int = 0
     rejects: int = 0
+    forgotten: int = 0
+    """Events and rejects of players who were forgotten: they are not stored."""
+    late: int = 0
+    """Rows of events that came more than 72 hours after their time; they are in their own day."""
+    ahead: int = 0
+    """Rows of events whose time is more than 23 hours ahead of their arrival."""
     batches: int = 0
     backlog: int = 0
     dead_letters: int = 0
@@ -63,6 +71,8 @@ class Driver:
     """Called with the players of the rows of a batch once they are written."""
     report: Callable[[Mapping[str, int]], object] = lambda _: None
     """Called with the fields of `Progress` whenever they have changed."""
+    forgotten: Forgotten | None = None
+    """Players whose events are dropped; None when nobody can be forgotten here."""
     progress: Progress = field(default_factory=Progress)
     _told: Mapping[str, int] = field(default_factory=dict)
 
@@ -120,14 +130,33 @@ class Driver:
         results = outcome.rows.num_rows + outcome.rejects.num_rows + outcome.duplicates
         if results != len(deliveries):
             raise RuntimeError(f"{len(deliveries)} messages became {results} results; nothing of them is written")
+        outcome = self._without_forgotten(outcome, again=any(delivery.attempt > 1 for delivery in deliveries))
+        rows = outcome.rows
         # What an earlier try of this batch has written is left out by its key, and counts as a duplicate.
-        events = self._append(EVENTS, outcome.rows, key=EVENT_KEY, stop=stop)
+        events = self._append(EVENTS, rows, key=EVENT_KEY, stop=stop)
         self.progress.rows += events.rows
+        self.progress.late += late(rows)
+        self.progress.ahead += ahead(rows)
         self.progress.duplicates += outcome.duplicates + events.skipped
         rejects = self._append(REJECTS, outcome.rejects, key=REJECT_KEY, stop=stop)
         self.progress.rejects += rejects.rows
         self.progress.duplicates += rejects.skipped
-        self.on_players({str(player) for player in outcome.rows["user_pseudo_id"].unique().to_pylist()})
+        if self.forgotten:
+            self.forgotten.settle(EVENTS, outcome.rows)
+        self.on_players(_players(outcome.rows))
+
+    def _without_forgotten(self, outcome: Outcome, *, again: bool) -> Outcome:
+        """Leave out forgotten players, and what an earlier try that broke off may have written of them."""
+        if self.forgotten is None:
+            return outcome
+        self.forgotten.refresh()
+        rows, rejects = self.forgotten.without(outcome.rows), self.forgotten.without_rejects(outcome.rejects)
+        left_out = outcome.rows.num_rows - rows.num_rows
+        if again and left_out:
+            gone = self.forgotten.among(_players(outcome.rows))
+            self.warehouse.erase(EVENTS, column=PLAYER, values=gone)
+        self.progress.forgotten += left_out + outcome.rejects.num_rows - rejects.num_rows
+        return replace(outcome, rows=rows, rejects=rejects)
 
     def _append(self, table: str, rows: pa.Table, *, key: str, stop: threading.Event | None) -> Appended:
         if not rows.num_rows:
@@ -153,3 +182,7 @@ class Driver:
         if facts != self._told:
             self._told = facts
             self.report(facts)
+
+
+def _players(rows: pa.Table) -> set[str]:
+    return {str(player) for player in rows[PLAYER].unique().to_pylist()}

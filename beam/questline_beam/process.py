@@ -15,6 +15,8 @@ from questline_beam.tables import create_tables
 from questline_core.broker.port import Broker, open_broker
 from questline_core.features.refresh import refresh
 from questline_core.features.store import open_writer
+from questline_core.privacy.forgotten import Forgotten
+from questline_core.privacy.key import open_key
 from questline_core.processes import announced
 from questline_core.warehouse.port import Warehouse, open_warehouse
 
@@ -29,6 +31,7 @@ class Parts:
     broker: Broker
     warehouse: Warehouse
     features: FollowedFeatures
+    forgotten: Forgotten
 
 
 @contextmanager
@@ -44,8 +47,9 @@ def opened(settings: StreamSettings) -> Iterator[Parts]:
         closing(open_warehouse(settings.warehouse_url)) as history,  # read by the features' own thread
         open_writer(settings.paths.features) as store,
     ):
-        features = FollowedFeatures(partial(refresh, history, store))
-        yield Parts(broker=broker, warehouse=warehouse, features=features)
+        key = open_key(settings)
+        features = FollowedFeatures(partial(refresh, history, store, forgotten=Forgotten(history, key)))
+        yield Parts(broker=broker, warehouse=warehouse, features=features, forgotten=Forgotten(warehouse, key))
 
 
 def run_stream(settings: StreamSettings, stop: threading.Event, *, until_idle: bool) -> Progress:
@@ -65,6 +69,7 @@ def run_stream(settings: StreamSettings, stop: threading.Event, *, until_idle: b
             warehouse=parts.warehouse,
             rows=EmbeddedRows(title=settings.title),
             pace=Pace(batch=settings.stream_batch, lease_s=settings.stream_lease_s, wait_s=settings.stream_wait_s),
+            forgotten=parts.forgotten,
             on_players=parts.features.note,
         )
         with parts.features, announced(settings.paths.run, "stream", **asdict(driver.progress)) as ready:

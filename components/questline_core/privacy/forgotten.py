@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from questline_core.privacy.key import PrivacyKey
+from questline_core.privacy.messages import player_of
 from questline_core.warehouse.port import Warehouse
 
 FORGOTTEN = "privacy.forgotten"
@@ -57,6 +58,13 @@ class Forgotten:
             return rows
         keep: Any = pc.invert(pc.is_in(rows[column], value_set=pa.array(gone, pa.string())))
         return rows.filter(keep)
+
+    def without_rejects(self, rejects: pa.Table) -> pa.Table:
+        """Leave out rejects whose payload is an event of a forgotten player."""
+        if not self._keys or not rejects.num_rows:
+            return rejects
+        keep = [player_of(payload or b"") not in self for payload in rejects["payload"].to_pylist()]
+        return rejects if all(keep) else rejects.filter(pa.array(keep))
 
     def settle(self, table: str, rows: pa.Table, *, column: str = PLAYER) -> int:
         """Erase those of the rows just written whose player was forgotten while they were on their way; counts them.

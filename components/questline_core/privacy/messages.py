@@ -12,12 +12,17 @@ from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 
 
+def player_of(payload: bytes) -> str:
+    """Name the player of an event; empty when the bytes are no event, or tell none."""
+    try:
+        return Event.FromString(payload).user_pseudo_id
+    except DecodeError:
+        return ""
+
+
 def payload_names(payload: bytes, player: str) -> bool:
     """Tell whether an event is of a player; bytes that tell no player are searched for the id as it is."""
-    try:
-        named = Event.FromString(payload).user_pseudo_id
-    except DecodeError:
-        named = ""
+    named = player_of(payload)
     return named == player if named else player.encode() in payload
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import shutil
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,12 +93,19 @@ def fill_files(settings: PlatformSettings) -> None:
     (settings.paths.logs / "stream.log").write_text(f"player {GONE} and {STAYS}\n")
 
 
-@pytest.fixture
-def home(settings: PlatformSettings) -> Path:
+@pytest.fixture(scope="session")
+def full_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    settings = PlatformSettings(home=tmp_path_factory.mktemp("full") / "home")
     with closing(open_warehouse(settings.warehouse_url)) as warehouse:
         fill_warehouse(warehouse)
     fill_spool(settings)
     fill_files(settings)
+    return settings.paths.root
+
+
+@pytest.fixture
+def home(settings: PlatformSettings, full_home: Path) -> Path:
+    shutil.copytree(full_home, settings.paths.root, dirs_exist_ok=True)
     return settings.paths.root
 
 
