@@ -119,7 +119,8 @@ def confusion_matrix(model: Model, truth: Array, predicted: Array, threshold: fl
     counts = metrics.confusion_matrix(truth, model.chosen(predicted, threshold), labels=np.arange(len(classes)))
     columns = {"expected_label": pa.array(classes, model.label_type)}
     for index, value in enumerate(classes):
-        columns[column_name(value)] = pa.array(counts[:, index], pa.int64())
+        name = column_name(value)
+        columns[f"{name}_{index}" if name in columns else name] = pa.array(counts[:, index], pa.int64())
     return pa.table(columns)
 
 

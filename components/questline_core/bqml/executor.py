@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ class Statements:
             if word == "STRUCT":
                 settings = _settings(text, first, call.name, parameters)
             elif answer.thresholds and word in ("GENERATE_ARRAY", "["):
-                thresholds = self._thresholds(text, first, after, parameters)
+                thresholds = _thresholds(Reader(text, parameters, first))
             elif answer.rows == "none":
                 raise BadInput(f"{text.place(first)}: ML.{call.name} takes no rows, only the model")
             elif rows is not None:
@@ -179,12 +180,6 @@ class Statements:
             return _placed(place, lambda: known.predict(found))
         question = Question(model=model, rows=rows, settings=settings, thresholds=thresholds, ask=self._ask)
         return _placed(place, lambda: answer.answer(question))
-
-    def _thresholds(self, text: Text, first: int, after: int, parameters: Mapping[str, Any]) -> list[float]:
-        span = text.span(first, after)
-        query = f"SELECT {text.text[span.start : span.stop]} AS thresholds"
-        found = _placed(text.place(first), lambda: self._ask(query, {}, parameters))
-        return [float(value) for value in found.column("thresholds")[0].as_py()]
 
 
 class Executor(Statements):
@@ -222,6 +217,24 @@ def _placed(place: str, step: Callable[[], _T]) -> _T:
         return step()
     except BadInput as error:
         raise error if re.match(r"line \d+, column", str(error)) else BadInput(f"{place}: {error}") from None
+
+
+def _thresholds(reader: Reader) -> list[float]:
+    """Read GENERATE_ARRAY(first, last[, step]) or an array of numbers."""
+    place = reader.text.place(reader.index)
+    numbers = list[Any]()
+    if reader.accept("GENERATE_ARRAY"):
+        opening = reader.skip_brackets()[0]
+        for reader.index, _ in reader.text.arguments(opening):
+            numbers.append(reader.value())
+        step = (numbers[2:] or [1])[0]
+        if len(numbers) not in (2, 3) or not all(type(n) in (int, float) for n in numbers) or step <= 0:
+            raise BadInput(f"{place}: write GENERATE_ARRAY(first, last, step) with numbers and a step above 0")
+        return [numbers[0] + i * step for i in range(math.floor((numbers[1] - numbers[0]) / step + 1e-9) + 1)]
+    numbers = reader.value()
+    if not all(type(number) in (int, float) for number in numbers):
+        raise BadInput(f"{place}: thresholds are numbers")
+    return [float(number) for number in numbers]
 
 
 def _end(reader: Reader) -> None:

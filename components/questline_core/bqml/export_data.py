@@ -13,8 +13,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
-import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
 from questline_core.bqml import places
@@ -133,11 +133,16 @@ def _write(path: Path, rows: pa.Table, wanted: _Wanted) -> None:
         compression: Any = wanted.compression.lower() or "none"
         pq.write_table(rows, path, compression=compression)
         return
-    content = _csv(rows, wanted) if wanted.format == "CSV" else _json(rows)
-    path.write_bytes(gzip.compress(content, mtime=0) if wanted.compression else content)
+    if wanted.format == "CSV":
+        _write_csv(path, rows, wanted)
+    else:
+        path.write_bytes(_json(rows))
+    if wanted.compression:
+        path.write_bytes(gzip.compress(path.read_bytes(), mtime=0))
 
 
-def _csv(rows: pa.Table, wanted: _Wanted) -> bytes:
+def _write_csv(path: Path, rows: pa.Table, wanted: _Wanted) -> None:
+    """Write by DuckDB, which quotes only what needs it, as BigQuery does."""
     columns = dict[str, Any]()
     for name in rows.column_names:
         column: Any = rows.column(name)
@@ -146,12 +151,9 @@ def _csv(rows: pa.Table, wanted: _Wanted) -> bytes:
         if pa.types.is_timestamp(column.type) or pa.types.is_binary(column.type):
             column = pa.array([_plain(value) for value in column.to_pylist()], pa.string())
         columns[name] = column
-    sink = pa.BufferOutputStream()
-    options = pc_csv.WriteOptions(include_header=False, delimiter=wanted.delimiter, quoting_style="needed")
-    if wanted.header:
-        sink.write((wanted.delimiter.join(rows.column_names) + "\n").encode())
-    pc_csv.write_csv(pa.table(columns), sink, options)
-    return bytes(sink.getvalue())
+    with duckdb.connect() as database:
+        database.register("given", pa.table(columns))
+        database.sql("SELECT * FROM given").write_csv(str(path), sep=wanted.delimiter, header=wanted.header)
 
 
 def _json(rows: pa.Table) -> bytes:

@@ -73,7 +73,7 @@ def _held_out(table: pa.Table, options: Options, method: str, *, seed: int) -> A
     if method == "SEQ":
         size = round(count * (0.2 if fraction is None else fraction))
         column = table.column(column_named(table, options["DATA_SPLIT_COL"]))
-        order = pc.sort_indices(column, null_placement="at_start").to_numpy()
+        order = pc.array_sort_indices(column, null_placement="at_start").to_numpy()
         mask[order[count - size :]] = True
         return mask
     mask[np.random.default_rng(seed).permutation(count)[: _eval_rows(count, fraction)]] = True
