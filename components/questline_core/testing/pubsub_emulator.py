@@ -32,15 +32,15 @@ def find_emulator() -> list[str]:
 
 
 @contextmanager
-def running_emulator(command: list[str], log: Path) -> Iterator[str]:
+def running_emulator(command: list[str], log: Path, *, port: int = 0) -> Iterator[str]:
     """Run the emulator; gives its `HOST:PORT`.
 
     Args:
         command: from `find_emulator`.
         log: file for what it prints.
+        port: where it listens; 0 takes a free one.
     """
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    port = port or _free_port()
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -52,6 +52,11 @@ def running_emulator(command: list[str], log: Path) -> Iterator[str]:
             yield f"127.0.0.1:{port}"
         finally:
             process.kill()
+
+
+def _free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        return int(free.getsockname()[1])
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -13,7 +13,16 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_delay, wait_r
 from questline_core.broker.port import Message
 from questline_core.broker.pubsub.address import Address
 from questline_core.broker.pubsub.channels import PASSING, connect_async, explained, routed, unary
-from questline_core.broker.pubsub.requests import Lane, Piece, PublishRequest, PublishResponse, Waiting, pieces
+from questline_core.broker.pubsub.requests import (
+    REQUEST_BYTES,
+    REQUEST_MESSAGES,
+    Lane,
+    PublishResponse,
+    Waiting,
+    cut,
+    size_bytes,
+    written,
+)
 from questline_core.errors import BrokerFull, QuestlineError
 
 IN_FLIGHT = 8
@@ -31,7 +40,6 @@ class Publisher:
         """See `open_pubsub`."""
         self.loop = asyncio.get_running_loop()
         self._topic, self._order_by, self._max_bytes = address.topic_path, order_by, max_bytes
-        self._start = PublishRequest(topic=self._topic).SerializeToString()
         self._channel = connect_async(address)
         self._call = unary(self._channel, "Publisher/Publish", PublishResponse)
         self._metadata = routed("topic", self._topic)
@@ -47,25 +55,23 @@ class Publisher:
             reraise=True,
         )
 
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Return when Pub/Sub has all messages.
+    def publish(self, messages: Sequence[Message]) -> asyncio.Future[None]:
+        """Give what is done when Pub/Sub has all messages.
+
+        It fails with `BrokerFull` when not all are known to be there, and with `NotReady` when Pub/Sub refuses the topic
+        or the identity.
 
         Raises:
-            BrokerFull: not all messages are known to be there.
-            NotReady: Pub/Sub refuses this topic or this identity.
+            BrokerFull: too much waits already.
             BadInput: a message is too large for a request.
         """
-        parts = [(key, piece) for key, own in self._by_key(messages) for piece in pieces(own, ordering_key=key)]
-        if self._held_bytes + sum(len(piece.data) for _, piece in parts) > self._max_bytes:
+        size = size_bytes(messages)
+        if self._held_bytes + size > self._max_bytes:
             raise self._full(f"{self._held_bytes >> 20} MiB wait to be published already")
-        answers = [self._add(key, piece) for key, piece in parts]
-        if len(answers) == 1:
-            await answers[0]
-            return
-        # All are waited for, so that nothing of this call is under way any more when it fails.
-        for failure in await asyncio.gather(*answers, return_exceptions=True):
-            if failure is not None:
-                raise failure
+        if not self._order_by and size <= REQUEST_BYTES and len(messages) <= REQUEST_MESSAGES:
+            return self._add("", messages, size)
+        parts = [(key, run, size_bytes(run)) for key, own in self._by_key(messages) for run in cut(own)]
+        return asyncio.ensure_future(_all_done([self._add(*part) for part in parts]))
 
     def close(self) -> None:
         """Close the channel; requests under way are abandoned."""
@@ -80,10 +86,11 @@ class Publisher:
             keys.setdefault(message.attributes.get(self._order_by, ""), []).append(message)
         return keys.items()
 
-    def _add(self, key: str, piece: Piece) -> asyncio.Future[None]:
+    def _add(self, key: str, messages: Sequence[Message], size: int) -> asyncio.Future[None]:
         answer: asyncio.Future[None] = self.loop.create_future()
-        self._lanes.setdefault(key, Lane()).add(Waiting(piece, answer))
-        self._held_bytes += len(piece.data)
+        lane = self._lanes.get(key) or self._lanes.setdefault(key, Lane())
+        lane.add(Waiting(messages, size, answer))
+        self._held_bytes += size
         if not self._turn:  # at the end of this turn of the loop, so that what is published in it goes together
             self.loop.call_soon(self._send_turn)
         self._turn.add(key)
@@ -103,21 +110,26 @@ class Publisher:
             del self._lanes[key]
 
     async def _send(self, key: str, lane: Lane, taken: Sequence[Waiting]) -> None:
-        request = b"".join((self._start, *(waiting.piece.data for waiting in taken)))
         failure: BaseException | None = None
         try:
+            request = written(self._topic, key, taken)
             async with self._slots:
-                await self._again.copy()(self._call, request, timeout=REQUEST_TIMEOUT_S, metadata=self._metadata)
+                await self._again.copy()(self._ask, request)
         except grpc.aio.AioRpcError as error:
             failure = self._told(error)
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - a caller without an answer would wait for ever
             failure = self._full(f"{type(error).__name__}: {error}")
+        except asyncio.CancelledError:
+            failure = self._full("the event loop ends")
             raise
         finally:
-            self._held_bytes -= sum(len(waiting.piece.data) for waiting in taken)
+            self._held_bytes -= sum(waiting.size_bytes for waiting in taken)
             lane.under_way -= 1
             _settle(taken, failure)
             self._send_waiting(key)
+
+    async def _ask(self, request: bytes) -> None:
+        await self._call(request, timeout=REQUEST_TIMEOUT_S, metadata=self._metadata)
 
     def _told(self, error: grpc.aio.AioRpcError) -> QuestlineError:
         if _passes(error):
@@ -134,6 +146,13 @@ class Publisher:
         task.add_done_callback(self._tasks.discard)
 
 
+async def _all_done(answers: Sequence[asyncio.Future[None]]) -> None:
+    """Wait for all, so that nothing of a publish is under way any more when it fails."""
+    for failure in await asyncio.gather(*answers, return_exceptions=True):
+        if failure is not None:
+            raise failure
+
+
 def _limit(key: str, lane: Lane) -> int:
     """Tell how many requests may be under way: one where order counts."""
     if key:
@@ -142,7 +161,7 @@ def _limit(key: str, lane: Lane) -> int:
 
 
 def _settle(taken: Sequence[Waiting], failure: BaseException | None) -> None:
-    for _, answer in taken:
+    for _, _, answer in taken:
         if answer.done():
             continue  # its caller waits no more
         if failure is None:

@@ -1,4 +1,4 @@
-"""Write messages as pieces of publish requests, and queue the pieces of one ordering key."""
+"""Queue the messages of one ordering key, and write them as publish requests."""
 
 from __future__ import annotations
 
@@ -16,20 +16,17 @@ from questline_core.errors import BadInput
 REQUEST_MESSAGES, REQUEST_BYTES = 1_000, 9_000_000
 """Most of one request; Pub/Sub takes 1,000 messages and 10 MB."""
 
+ATTRIBUTES_BYTES = 512
+"""Room for the attributes of a message; those of the gateway take 200 to 400."""
+
 PublishRequest, PublishResponse = pubsub.PublishRequest.pb(), pubsub.PublishResponse.pb()
 
 
-class Piece(NamedTuple):
-    """Serialized messages. Protobuf merges what is written one after the other, so pieces are joined to a request."""
-
-    data: bytes
-    messages: int
-
-
 class Waiting(NamedTuple):
-    """A piece, and what its caller waits for."""
+    """Messages of one publish, and what its caller waits for."""
 
-    piece: Piece
+    messages: Sequence[Message]
+    size_bytes: int
     answer: asyncio.Future[None]
 
 
@@ -44,58 +41,63 @@ class Lane:
     """Requests."""
 
     def add(self, waiting: Waiting) -> None:
-        """Queue a piece."""
+        """Queue one publish."""
+        messages, size, _ = waiting
         self.waiting.append(waiting)
-        self.messages += waiting.piece.messages
-        self.size_bytes += len(waiting.piece.data)
+        self.messages += len(messages)
+        self.size_bytes += size
 
     def fills_a_request(self) -> bool:
         """Tell whether a request would gain nothing by waiting."""
         return self.messages >= REQUEST_MESSAGES or self.size_bytes >= REQUEST_BYTES
 
     def take(self) -> list[Waiting]:
-        """Take the oldest pieces, as many as one request holds."""
+        """Take the oldest, as many as one request holds."""
         taken: list[Waiting] = []
         messages = size_bytes = 0
         while self.waiting:
-            data, count = self.waiting[0].piece
-            messages, size_bytes = messages + count, size_bytes + len(data)
+            own, own_bytes, _ = self.waiting[0]
+            messages, size_bytes = messages + len(own), size_bytes + own_bytes
             if taken and (messages > REQUEST_MESSAGES or size_bytes > REQUEST_BYTES):
                 break
             taken.append(self.waiting.popleft())
-            self.messages, self.size_bytes = self.messages - count, self.size_bytes - len(data)
+            self.messages, self.size_bytes = self.messages - len(own), self.size_bytes - own_bytes
         return taken
 
 
-def pieces(messages: Sequence[Message], *, ordering_key: str) -> Iterator[Piece]:
-    """Write messages as pieces that each fit into a request.
+def size_bytes(messages: Sequence[Message]) -> int:
+    """Estimate what messages take on the wire, rather too much."""
+    return sum([len(message[0]) for message in messages]) + ATTRIBUTES_BYTES * len(messages)
+
+
+def cut(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """Cut messages into runs that each fit into a request.
 
     Raises:
         BadInput: a message alone is too large.
-        TypeError: a payload is no bytes, or an attribute no text.
     """
-    for first in range(0, len(messages), REQUEST_MESSAGES):
-        yield from _fitting(messages[first : first + REQUEST_MESSAGES], ordering_key)
-
-
-def _fitting(messages: Sequence[Message], ordering_key: str) -> Iterator[Piece]:
-    data = _written(messages, ordering_key)
-    if len(data) <= REQUEST_BYTES:
-        yield Piece(data, len(messages))
+    if len(messages) <= REQUEST_MESSAGES and (wanted := size_bytes(messages)) <= REQUEST_BYTES:
+        yield messages
     elif len(messages) == 1:
-        raise BadInput(f"a message of {len(data):,} bytes is too large for Pub/Sub; send at most {REQUEST_BYTES:,}")
+        raise BadInput(f"a message of {wanted:,} bytes is too large for Pub/Sub; send at most {REQUEST_BYTES:,}")
     else:
         half = len(messages) // 2
-        yield from _fitting(messages[:half], ordering_key)
-        yield from _fitting(messages[half:], ordering_key)
+        yield from cut(messages[:half])
+        yield from cut(messages[half:])
 
 
-def _written(messages: Sequence[Message], ordering_key: str) -> bytes:
-    request = PublishRequest()
+def written(topic: str, ordering_key: str, taken: Sequence[Waiting]) -> bytes:
+    """Write a request.
+
+    Raises:
+        TypeError: a payload is no bytes, or an attribute no text.
+    """
+    request = PublishRequest(topic=topic)
     add = request.messages.add
-    for data, own in messages:
-        message = add(data=data, ordering_key=ordering_key) if ordering_key else add(data=data)
-        attributes = message.attributes
-        for key, value in own.items():  # `update` takes twice as long
-            attributes[key] = value
+    for waiting in taken:
+        for data, own in waiting.messages:
+            message = add(data=data, ordering_key=ordering_key) if ordering_key else add(data=data)
+            attributes = message.attributes
+            for key, value in own.items():  # `update` takes twice as long
+                attributes[key] = value
     return bytes(request.SerializeToString())

@@ -76,19 +76,15 @@ class Writer:
         connection.execute(f"PRAGMA max_page_count = {max(1, self._max_bytes // database.page_bytes(connection))}")
         return connection
 
-    async def publish(self, messages: Sequence[Message]) -> None:
-        """Return when all messages are durable.
-
-        Raises:
-            BrokerFull: none of them is stored.
-        """
+    def publish(self, messages: Sequence[Message]) -> asyncio.Future[None]:
+        """Give what is done when all messages are durable, or fails with `BrokerFull` when none of them is stored."""
         if self._closing:
             raise self._refusal("it is being closed")
         answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.put((messages, answer))
         if self._closed:  # since the question above: nobody takes from the queue any more
             self._refuse_waiting()
-        await answer
+        return answer
 
     def close(self) -> None:
         """Commit what waits, then end the thread and close the database."""

@@ -1,0 +1,170 @@
+"""What the Pub/Sub adapter promises beyond the rules of every broker: order, bounded memory, retries, refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from questline_core.broker.port import EVENT, Message
+from questline_core.broker.pubsub import PubSub, ensure, open_pubsub, subscriber
+from questline_core.broker.pubsub.address import parse
+from questline_core.broker.pubsub.requests import REQUEST_BYTES, REQUEST_MESSAGES
+from questline_core.errors import BadInput, BrokerFull, NotReady
+from questline_core.testing.broker_contract import drain, message, names
+from questline_core.testing.pubsub_emulator import find_emulator, running_emulator
+
+numbers = count()
+
+
+@pytest.fixture
+def address(emulator: str) -> str:
+    return own_topic(emulator, ordered=False)
+
+
+def own_topic(emulator: str, *, ordered: bool) -> str:
+    where = f"questline/own{next(numbers)}/own{next(numbers)}?endpoint={emulator}"
+    ensure(where, ordered=ordered)
+    return where
+
+
+@pytest.fixture
+def broker(address: str) -> Iterator[PubSub]:
+    with closing(open_pubsub(address, wait_s=0.5)) as broker:
+        yield broker
+
+
+def of_player(player: int, number: int) -> Message:
+    return Message(f"{number}".encode(), {"kind": EVENT, "id": f"{player}-{number}", "player": f"player{player}"})
+
+
+def big(number: int, size: int) -> Message:
+    return Message(bytes(size), {"kind": EVENT, "id": f"big{number}"})
+
+
+async def test_a_publish_larger_than_a_request_arrives_whole(broker: PubSub) -> None:
+    await broker.publish([message(f"m{i:04}") for i in range(2 * REQUEST_MESSAGES + 1)])
+    await broker.publish([big(i, 1_000_000) for i in range(12)])
+
+    found = []
+    while deliveries := broker.pull(max_messages=1_000, lease_s=60):
+        broker.ack([d.ack_id for d in deliveries])
+        found += [d.message.attributes["id"] for d in deliveries]
+    assert sorted(found) == sorted(
+        [f"m{i:04}" for i in range(2 * REQUEST_MESSAGES + 1)] + [f"big{i}" for i in range(12)]
+    )
+
+
+async def test_a_message_larger_than_a_request_is_a_sentence(broker: PubSub) -> None:
+    with pytest.raises(BadInput, match=r"too large for Pub/Sub; send at most 9,000,000"):
+        await broker.publish([message("a"), big(0, REQUEST_BYTES)])
+
+
+async def test_messages_of_one_player_come_in_the_order_of_their_publishing(emulator: str) -> None:
+    with closing(open_pubsub(own_topic(emulator, ordered=True), wait_s=0.5, order_by="player")) as broker:
+        publishing = [broker.publish([of_player(player, n)]) for n in range(40) for player in range(5)]
+        await asyncio.gather(*publishing)
+        came: dict[str, list[int]] = {}
+        while deliveries := broker.pull(max_messages=1_000, lease_s=60):
+            for delivery in deliveries:
+                came.setdefault(delivery.message.attributes["player"], []).append(int(delivery.message.data))
+            broker.ack([d.ack_id for d in deliveries])
+
+    assert came == {f"player{player}": list(range(40)) for player in range(5)}
+
+
+async def test_more_than_memory_allows_is_refused_with_advice_and_the_rest_is_published(address: str) -> None:
+    with closing(open_pubsub(address, wait_s=0.5, max_bytes=5_000_000)) as broker:
+        outcomes = await asyncio.gather(
+            *(broker.publish([big(i, 1_000_000)]) for i in range(8)), return_exceptions=True
+        )
+        refused = [outcome for outcome in outcomes if outcome is not None]
+
+        assert len(refused) == 4
+        assert all(isinstance(outcome, BrokerFull) and outcome.retry_after_s > 0 for outcome in refused)
+        await broker.publish([big(9, 1_000_000)])
+        assert len(broker.pull(max_messages=100, lease_s=60)) == 5
+
+
+async def test_a_server_that_is_away_for_a_moment_loses_nothing(tmp_path: Path, emulator: str) -> None:
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    with closing(open_pubsub("questline/away/away", endpoint=f"127.0.0.1:{port}", give_up_s=60)) as broker:
+        publishing = [asyncio.create_task(broker.publish([message(f"m{i}")])) for i in range(100)]
+        await asyncio.sleep(0.3)
+        assert not any(task.done() for task in publishing)
+        with running_emulator(find_emulator(), tmp_path / "log", port=port) as late:
+            await asyncio.to_thread(ensure, "questline/away/away", endpoint=late)
+            outcomes = await asyncio.gather(*publishing, return_exceptions=True)
+            refused = [outcome for outcome in outcomes if outcome is not None]
+            await broker.publish([message(f"again{i}") for i in range(len(refused))])
+
+            assert all(isinstance(outcome, NotReady) for outcome in refused)  # it listened before it had the topic
+            assert len(drain(broker)) == 100
+
+
+async def test_a_server_that_stays_away_is_refused_with_advice() -> None:
+    with (
+        closing(open_pubsub("questline/never/never", endpoint="127.0.0.1:9", give_up_s=0.3)) as broker,
+        pytest.raises(BrokerFull, match=r"takes no more events now \(UNAVAILABLE: .*send them again in 1 s"),
+    ):
+        await broker.publish([message("a")])
+
+
+async def test_a_topic_that_does_not_exist_is_a_sentence_at_once(emulator: str) -> None:
+    with closing(open_pubsub("questline/missing/missing", endpoint=emulator)) as broker:
+        with pytest.raises(NotReady, match=r"refused to publish to projects/questline/topics/missing \(NOT_FOUND"):
+            await broker.publish([message("a")])
+        with pytest.raises(NotReady, match=r"refused a request for projects/questline/subscriptions/missing"):
+            broker.pull(max_messages=1, lease_s=10)
+
+
+async def test_a_lease_longer_than_an_extension_is_extended_until_it_ends(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriber, "EXTENSION_S", 1.5)
+    with closing(open_pubsub(address, wait_s=0.5)) as holder, closing(open_pubsub(address, wait_s=0.5)) as other:
+        await holder.publish([message("a")])
+        (held,) = holder.pull(max_messages=10, lease_s=6)
+        time.sleep(4)  # noqa: ASYNC251 - real leases take real time
+
+        assert other.pull(max_messages=10, lease_s=6) == []
+        time.sleep(4)  # noqa: ASYNC251 - as above
+        holder.ack([held.ack_id])
+        assert names(other.pull(max_messages=10, lease_s=6)) == ["a"]
+
+
+async def test_a_dead_letter_is_kept_in_a_subscription_of_its_own(broker: PubSub, emulator: str) -> None:
+    await broker.publish([message("poison")])
+    for _ in range(6):
+        broker.nack([d.ack_id for d in broker.pull(max_messages=10, lease_s=60)])
+    dead = broker.address.dead
+
+    with closing(open_pubsub(f"{dead.project}/{dead.topic}/{dead.subscription}", endpoint=emulator)) as dead_letters:
+        (kept,) = dead_letters.pull(max_messages=10, lease_s=60)
+
+    assert (kept.message.data, kept.message.attributes["id"]) == (b"poison", "poison")
+
+
+def test_erasing_is_refused_and_tells_until_when_messages_live() -> None:
+    with pytest.raises(NotReady, match=r"cannot remove messages .* live until \d{4}-\d\d-\d\d \d\d:\d\d UTC"):
+        open_pubsub("questline/topic").erase(lambda _: True)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "project", "project/", "project/topic/sub/more", "project/topic?host=x", "P/topic"]
+)
+def test_an_address_that_is_none_is_a_sentence(text: str) -> None:
+    with pytest.raises(BadInput, match="write PROJECT/TOPIC/SUBSCRIPTION"):
+        parse(text)
+
+
+def test_a_topic_without_subscription_cannot_be_consumed() -> None:
+    with pytest.raises(BadInput, match="names no subscription to pull from"):
+        open_pubsub("questline/topic").pull(max_messages=1, lease_s=10)
