@@ -158,7 +158,7 @@ def test_v2_grpc_answers_in_the_form_in_which_was_asked(lookup: ServingProcess, 
     from kserve import InferResponse
 
     with grpc.insecure_channel(lookup.grpc_address) as channel:
-        response = _ask(channel, b"bob", b"nobody", raw=raw)
+        response: Any = _ask(channel, b"bob", b"nobody", raw=raw)
 
     assert bool(response.raw_output_contents) is raw
     told = {output.name: output.as_numpy().tolist() for output in InferResponse.from_grpc(response).outputs}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -30,20 +30,13 @@ class Generation:
 
     def get(self, player: str) -> Score:
         """Look one player up; one who is not known gets the prior, with the source `unknown`."""
-        return self.get_many((player,))[0]
+        value = self._find()(key_of(player))
+        return self.unknown if value is None else self._score(value)
 
-    def get_many(self, players: Sequence[str]) -> list[Score]:
+    def get_many(self, players: Iterable[str]) -> list[Score]:
         """Look players up, in their order; all answers are of this generation."""
-        find, unpack, tails = self._find(), VALUE.unpack, self._tails
-        scores = []
-        for player in players:
-            value = find(key_of(player))
-            if value is None:
-                scores.append(self.unknown)
-                continue
-            probability, tail = unpack(value)
-            scores.append(Score(probability, *(tails.get(tail) or self._decode(tail))))
-        return scores
+        find, score, unknown = self._find(), self._score, self.unknown
+        return [unknown if (value := find(key_of(player))) is None else score(value) for player in players]
 
     def has(self, key: bytes) -> bool:
         """Tell whether there is a player with this key."""
@@ -62,7 +55,13 @@ class Generation:
             self._local.find = self._env.begin().get
             return self._local.find  # type: ignore[no-any-return]
 
+    def _score(self, value: bytes) -> Score:
+        probability, tail = VALUE.unpack(value)
+        source, churned, reasons = self._tails.get(tail) or self._decode(tail)
+        return Score(probability, source, churned, reasons)
+
     def _decode(self, tail: bytes) -> tuple[str, bool | None, tuple[str, ...]]:
+        """Read what many players have in common, once for each kind."""
         source, outcome, reasons = TAIL.unpack(tail)
         decoded = self.told.sources[source], OUTCOMES[outcome], self.told.reasons[reasons]
         self._tails[tail] = decoded
@@ -156,7 +155,7 @@ class Lookup:
         """
         return self.generation.get(player)
 
-    def get_many(self, players: Sequence[str]) -> list[Score]:
+    def get_many(self, players: Iterable[str]) -> list[Score]:
         """Look players up, as `Generation.get_many` does.
 
         Raises:
