@@ -17,6 +17,7 @@ from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
 from questline_core.errors import BadInput
 from questline_core.warehouse.rewrite import place, rewrite
 from questline_core.warehouse.supported import SUPPORTED
+from questline_core.warehouse.unnest import Schemas, name_fields_of_elements
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot read is refused here, with place and reason
 _INT64 = range(-(2**63), 2**63)
@@ -112,6 +113,7 @@ def translate(
     scan: Callable[[exp.Table], exp.Expr],
     values: Mapping[str, Any],
     variables: Mapping[str, Variable] = MappingProxyType({}),
+    schemas: Schemas = lambda _table: None,
 ) -> Translated:
     """Turn a question into DuckDB's SQL; `scan` gives what stands in place of a table.
 
@@ -119,6 +121,7 @@ def translate(
         BadInput: something cannot be translated, or a parameter is missing or of a kind that GoogleSQL does not have.
     """
     question = Question(text=question.text, tree=question.tree.copy())
+    name_fields_of_elements(question.tree, schemas)
     parameters = dict[str, Any]()
     for node in list(question.tree.find_all(exp.Parameter)):
         name = node.name
@@ -166,6 +169,8 @@ def find_name(question: Question, name: str) -> str:
 
 
 def _check(node: exp.Expr) -> None:
+    if isinstance(node, exp.Pivot):
+        raise BadInput(f"{place(node)}: the embedded warehouse has no PIVOT; write SUM(IF(…)) for each column")
     if type(node) in SUPPORTED:
         return
     if isinstance(node, exp.Func):

@@ -15,7 +15,7 @@ _QUERY = """
 """
 _VALUES = """
     Literal RawString Boolean Null Parameter Var Array Struct PropertyEQ Bracket DataType DataTypeParam ColumnDef
-    Interval WeekStart AtTimeZone
+    Interval WeekStart AtTimeZone ByteString
 """
 _OPERATORS = """
     Add Sub Mul Div Neg And Or Not Is EQ NEQ GT GTE LT LTE Between Like DPipe NullSafeEQ NullSafeNEQ BitwiseAnd
@@ -30,12 +30,15 @@ _FUNCTIONS = """
     DateDiff TimestampDiff DatetimeDiff UnixToTime UnixSeconds UnixMillis UnixMicros UnixDate Extract CurrentDate
     CurrentTimestamp TimeToStr TsOrDsToDate TsOrDsToTimestamp StrToDate String GenerateSeries GenerateDateArray
     ArraySize ArrayConcat ArrayReverse FarmFingerprint
+    StrToTime ParseDatetime GenerateTimestampArray JSONExtractScalar JSONPath JSONPathRoot JSONPathKey
+    JSONPathSubscript LastDay SHA2 ToBase64 FromBase64 Hex Unhex Unicode Chr Translate Initcap Levenshtein SafeAdd
+    SafeSubtract SafeMultiply Format Asin Acos Sinh Cosh Tanh Cbrt Encode Decode
 """
 _AGGREGATES = """
     Count CountIf Sum Avg Min Max AnyValue HavingMax ArgMax ArgMin ArrayAgg IgnoreNulls RespectNulls GroupConcat
     LogicalOr LogicalAnd Stddev StddevSamp StddevPop Variance VariancePop Corr CovarPop CovarSamp ApproxDistinct
     ApproxQuantiles RowNumber Rank DenseRank PercentRank CumeDist Ntile Lag Lead FirstValue LastValue NthValue
-    PercentileCont PercentileDisc
+    PercentileCont PercentileDisc BitwiseAndAgg BitwiseOrAgg BitwiseXorAgg
 """
 
 SUPPORTED = frozenset(

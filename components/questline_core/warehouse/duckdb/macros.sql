@@ -90,3 +90,9 @@ CREATE MACRO gsql_only(found) AS CASE
 CREATE MACRO gsql_farm_fingerprint(x) AS CASE typeof(x)
     WHEN 'BLOB' THEN farm_fingerprint_of_bytes(TRY_CAST(x AS BLOB))
     ELSE farm_fingerprint_of_bytes(encode(CAST(x AS VARCHAR))) END;
+
+-- Objects and arrays are no scalar values, and what is no JSON has none.
+CREATE MACRO gsql_json_value(x, path) AS CASE
+    WHEN NOT json_valid(x) THEN NULL
+    WHEN json_type(x, path) IN ('OBJECT', 'ARRAY') THEN NULL
+    ELSE json_extract_string(x, path) END;

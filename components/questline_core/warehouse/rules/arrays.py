@@ -63,9 +63,16 @@ def _count(node: exp.Count) -> Node:
 
 
 def _string_agg(node: exp.GroupConcat) -> Node:
-    if isinstance(node.this, exp.Limit):
-        raise refused("STRING_AGG(… LIMIT n)", "use ARRAY_TO_STRING(ARRAY_AGG(… LIMIT n), …)")
-    return node
+    if not isinstance(node.this, exp.Limit):
+        return node
+    if isinstance(node.find_ancestor(exp.Window, exp.Select), exp.Window):
+        raise refused("STRING_AGG(… LIMIT n) OVER (…)")
+    kept, limit = node.this.this, node.this.expression
+    value = kept.this if isinstance(kept, exp.Order) else kept
+    value = value.expressions[0] if isinstance(value, exp.Distinct) else value
+    present = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
+    items = exp.Filter(this=call("list", kept), expression=exp.Where(this=present))
+    return call("array_to_string", call("list_slice", items, 1, limit), node.args.get("separator") or ",")
 
 
 def _quantiles(node: exp.ApproxQuantiles) -> Node:

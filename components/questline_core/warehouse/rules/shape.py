@@ -6,16 +6,13 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from questline_core.errors import BadInput
 from questline_core.warehouse.rules.build import Node, Rule, call, refused
 
 
 def _unnest(node: exp.Unnest) -> Node:
     if isinstance(node.parent, exp.In):
         return node
-    alias, offset = node.args.get("alias"), node.args.get("offset")
-    if alias is None or not alias.columns:
-        raise BadInput("give UNNEST a name, as in UNNEST(event_params) AS p, and write p.key")
+    alias, offset = node.args["alias"], node.args.get("offset")
     if not offset:
         return node
     array, name = node.expressions[0], alias.columns[0]

@@ -153,6 +153,25 @@ def _parse_date(node: exp.StrToDate) -> Node:
     return cast(call("strptime", node.this, node.args["format"]), "DATE")
 
 
+def _parse_time(node: exp.StrToTime | exp.ParseDatetime) -> Node:
+    _check_format(node.args["format"])
+    if not {"%Y", "%y"} & {f"%{part[:1]}" for part in node.args["format"].name.split("%")[1:]}:
+        raise refused("a format without a year here")
+    local, zone = call("strptime", node.this, node.args["format"]), node.args.get("zone")
+    return local if isinstance(node, exp.ParseDatetime) else call("timezone", zone or "UTC", local)
+
+
+def _times(node: exp.GenerateTimestampArray) -> Node:
+    return call("generate_series", node.args["start"], node.args["end"], node.args["step"])
+
+
+def _last_day(node: exp.LastDay) -> Node:
+    unit = node.args.get("unit")
+    if unit is not None and unit.name.upper() != "MONTH":
+        raise refused(f"LAST_DAY(…, {unit.name.upper()})")
+    return call("last_day", call("gsql_date", node.this))
+
+
 def _check_format(format_: Node) -> None:
     if not isinstance(format_, exp.Literal):
         raise refused("a date format that is not written out as text")
@@ -190,5 +209,9 @@ RULES: Mapping[type[Node], Rule] = {
     exp.UnixMillis: _to_unix(1_000),
     exp.TimeToStr: _time_text,
     exp.StrToDate: _parse_date,
+    exp.StrToTime: _parse_time,
+    exp.ParseDatetime: _parse_time,
+    exp.GenerateTimestampArray: _times,
+    exp.LastDay: _last_day,
     exp.String: _string_of_time,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -111,6 +112,28 @@ def _no_position(node: exp.RegexpExtract | exp.RegexpExtractAll | exp.StrPositio
     return node
 
 
+def _json_value(node: exp.JSONExtractScalar) -> Node:
+    path = node.expression
+    if not isinstance(path, exp.JSONPath):
+        raise refused("a JSON path that is not written out")
+    return call("gsql_json_value", node.this, exp.Literal.string(path.sql(dialect="duckdb").strip("'")))
+
+
+def _format(node: exp.Format) -> Node:
+    pattern = node.this
+    if not isinstance(pattern, exp.Literal):
+        raise refused("a format that is not written out")
+    if "%" in re.sub(r"%(0?\d*d|\.\d+f|s|%)", "", pattern.name):
+        raise refused(f"the format {pattern.name!r}", "%d, %05d, %.2f, %s and %% are there")
+    return call("printf", pattern, *node.expressions)
+
+
+def _bytes(node: exp.ByteString) -> Node:
+    if "\\" in node.name:
+        raise refused("escapes in b'…'", "use FROM_HEX")
+    return call("encode", exp.Literal.string(node.name))
+
+
 RULES: Mapping[type[Node], Rule] = {
     exp.Literal: _number,
     exp.Neg: _negative,
@@ -129,6 +152,13 @@ RULES: Mapping[type[Node], Rule] = {
     exp.RegexpExtract: _no_position,
     exp.RegexpExtractAll: _no_position,
     exp.StrPosition: _no_position,
+    exp.JSONExtractScalar: _json_value,
+    exp.ByteString: _bytes,
+    exp.SafeAdd: lambda node: call("try", exp.Add(this=node.this, expression=node.expression)),
+    exp.SafeSubtract: lambda node: call("try", exp.Sub(this=node.this, expression=node.expression)),
+    exp.SafeMultiply: lambda node: call("try", exp.Mul(this=node.this, expression=node.expression)),
+    exp.Chr: lambda node: call("chr", cast(node.expressions[0], "INTEGER")),
+    exp.Format: _format,
     exp.FarmFingerprint: lambda node: call("gsql_farm_fingerprint", node.expressions[0]),
     exp.SafeFunc: lambda node: call("try", node.this),
 }

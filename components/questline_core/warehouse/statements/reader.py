@@ -20,6 +20,7 @@ from questline_core.warehouse.statements import models
 from questline_core.warehouse.statements.catalog import PREFIX, information
 from questline_core.warehouse.store import Store
 from questline_core.warehouse.types import duckdb_type
+from questline_core.warehouse.unnest import name_fields_of_elements
 
 FILE, ROW = "_questline_file", "_questline_row"
 """Columns of a table that is to be changed: where each row lies."""
@@ -78,7 +79,7 @@ class Reader:
     def _run(self, question: Question, relations: Mapping[str, pa.Table], target: str) -> pa.Table:
         self._check_variables(question)
         scan = _Scan(self, question, dict(relations), target)
-        translated = translate(question, scan, self.values, self.variables)
+        translated = translate(question, scan, self.values, self.variables, scan.columns)
         return self.engine.run(translated, scan.used)
 
     def _check_variables(self, question: Question) -> None:
@@ -130,6 +131,17 @@ class _Scan:
             return self._placed(table, self._view(name))
         raise BadInput(f"{place(table)}: there is no table {name}{similar(name, here, 'the tables are')}")
 
+    def columns(self, table: exp.Table) -> Mapping[str, pa.DataType | None] | None:
+        """Tell the columns of a table, for names that stand alone."""
+        name = table_name(table)
+        if name in self._relations:
+            schema = self._relations[name].schema
+        elif name in self._store.tables():
+            schema = self._store.schema(name)
+        else:
+            return None
+        return dict(zip(schema.names, schema.types, strict=True))
+
     def _placed(self, table: exp.Table, select: exp.Query) -> exp.Subquery:
         alias = table.args.get("alias") or exp.TableAlias(this=exp.to_identifier(table.name, quoted=True))
         kept = {key: table.args.get(key) for key in ("joins", "pivots")}
@@ -166,6 +178,7 @@ class _Scan:
             raise BadInput(f"the view {name} asks itself, or views lie more than {_DEEP} deep")
         try:
             question = parse(self._store.view(name))
+            name_fields_of_elements(question.tree, self.columns)
             for table in question.tables():
                 table.replace(self(table))
         except BadInput as error:

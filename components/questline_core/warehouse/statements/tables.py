@@ -95,7 +95,7 @@ def _properties(tree: exp.Create) -> Sequence[exp.Expr]:
     properties = tree.args.get("properties")
     items: Sequence[exp.Expr] = properties.expressions if properties else ()
     for item in items:
-        if isinstance(item, (exp.PartitionedByProperty, exp.ClusterProperty, exp.TemporaryProperty, exp.Cluster)):
+        if isinstance(item, (exp.PartitionedByProperty, exp.ClusterProperty, exp.TemporaryProperty)):
             continue
         if not isinstance(item, exp.Property) or item.name.lower() not in _NOTES:
             what = item.name or item.key.upper()
@@ -170,9 +170,9 @@ def _make(reader: Reader, name: str, rows: pa.Table, properties: Sequence[exp.Ex
     for item in properties:
         if isinstance(item, exp.PartitionedByProperty):
             partition = item.this.sql(dialect="bigquery")
-            if missing := [part.name for part in item.find_all(exp.Column) if part.name not in rows.column_names]:
+            if missing := [part.name for part in item.find_all(exp.Identifier) if part.name not in rows.column_names]:
                 raise BadInput(f"{place(item)}: PARTITION BY {partition} names no column of the table: {missing[0]}")
-        elif not isinstance(item, exp.Property):
+        elif isinstance(item, exp.ClusterProperty):
             cluster = [column.name for column in item.expressions]
     with reader.store.lock:
         writer = reader.store.writer(name)
