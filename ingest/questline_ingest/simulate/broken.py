@@ -32,13 +32,16 @@ def _bad_date(event: Event) -> None:
 BREAKS: tuple[Callable[[Event], None], ...] = (_nameless, _nobody, _in_1970, _long_name, _bad_date)
 
 
-def with_broken(world: World, stream: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
+def with_broken(world: World, stream: Iterable[list[tuple[int, bytes]]]) -> Iterator[list[tuple[int, bytes]]]:
     """Add events that each break one rule of the contract, with ids of their own; the valid ones stay as they are."""
     dice = Dice(world.key("broken"))
-    for at, data in stream:
-        yield at, data
-        if dice.happens(world.invalid_rate):
-            broken = Event.FromString(data)
-            broken.event_id += "-broken"
-            dice.choice(BREAKS)(broken)
-            yield at, broken.SerializeToString(deterministic=True)
+    for batch in stream:
+        chosen = [(at, data) for at, data in batch if dice.happens(world.invalid_rate)]
+        yield sorted(batch + [(at, _broken(data, dice)) for at, data in chosen])
+
+
+def _broken(data: bytes, dice: Dice) -> bytes:
+    event = Event.FromString(data)
+    event.event_id += "-broken"
+    dice.choice(BREAKS)(event)
+    return event.SerializeToString(deterministic=True)

@@ -6,8 +6,6 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from heapq import heappop, heappush
-from itertools import count
 from math import log
 
 from questline_core.pb.telemetry_pb2 import Event
@@ -26,6 +24,8 @@ _SORTED_AT_ONCE = 4_096
 
 Arrival = tuple[int, bytes]
 """When an event arrives (microseconds UTC) and its bytes, a serialized `Event`."""
+Batch = list[Arrival]
+"""Some arrivals in order; what arrives later is in later batches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,50 +65,47 @@ def arrivals(world: World, days: Days | None = None) -> Iterator[Arrival]:
     if world.resend_rate:
         stream = with_resends(world, stream)
     begin, end = (days.begin, days.end) if days else (0, world.end)
-    for arrival in stream:
-        if arrival[0] >= end:
+    for batch in stream:
+        if batch[-1][0] < begin:
+            continue
+        yield from batch[bisect_left(batch, (begin,)) : bisect_left(batch, (end,))]
+        if batch[-1][0] >= end:
             return
-        if arrival[0] >= begin:
-            yield arrival
 
 
-def in_order(world: World) -> Iterator[Arrival]:
+def in_order(world: World) -> Iterator[Batch]:
     """Play sittings as their time comes and put their events in order, without end."""
-    waiting: list[tuple[int, int, bytes]] = []
-    late, number = Dice(world.key("late")), count()
-    ripe = _SORTED_AT_ONCE
+    waiting: Batch = []
+    late, ripe = Dice(world.key("late")), _SORTED_AT_ONCE
     for start, player in visits(world):
         if len(waiting) >= ripe:
             waiting.sort()
             done = bisect_left(waiting, (start,))
-            yield from ((due, data) for due, _, data in waiting[:done])
-            del waiting[:done]
+            if done:
+                yield waiting[:done]
+                del waiting[:done]
             ripe = len(waiting) + _SORTED_AT_ONCE
         delay = int((1 + late.random() * (LATEST_HOURS - 1)) * HOUR) if late.random() < world.late_rate else 0
         record = Recorder(world, player, start, upload_delay=delay)
         play(world, player, record, start)
-        due = start + delay if delay else 0
-        waiting += [(max(at, due), next(number), data) for at, data in record.events]
+        waiting += [(max(at, start + delay), data) for at, data in record.events] if delay else record.events
 
 
-def with_resends(world: World, stream: Iterable[Arrival]) -> Iterator[Arrival]:
+def with_resends(world: World, stream: Iterable[Batch]) -> Iterator[Batch]:
     """Repeat a share of the events a little later, as a client does whose answer got lost."""
     dice = Dice(world.key("resends"))
-    waiting: list[tuple[int, int, bytes]] = []
-    number = count()
-    left = _until_next(dice, world.resend_rate)
-    for arrival in stream:
-        at, data = arrival
-        while waiting and waiting[0][0] <= at:
-            due, _, copy = heappop(waiting)
-            yield due, copy
-        if left == 0:
-            due = at + int(dice.about(RESENT_AFTER_S, 1) * SECOND)
-            heappush(waiting, (due, next(number), data))
-            left = _until_next(dice, world.resend_rate)
-        else:
-            left -= 1
-        yield arrival
+    waiting: Batch = []
+    index = _until_next(dice, world.resend_rate)
+    for batch in stream:
+        while index < len(batch):
+            at, data = batch[index]
+            waiting.append((at + int(dice.about(RESENT_AFTER_S, 1) * SECOND) + 1, data))
+            index += 1 + _until_next(dice, world.resend_rate)
+        index -= len(batch)
+        waiting.sort()
+        due = bisect_left(waiting, batch[-1])
+        yield sorted(batch + waiting[:due])
+        del waiting[:due]
 
 
 def _until_next(dice: Dice, rate: float) -> int:

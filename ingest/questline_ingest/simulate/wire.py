@@ -16,7 +16,7 @@ Piece = bytes
 """A part of an event: a serialized `Event` with a few fields set."""
 
 _CHUNK = 1 << 14
-_TWO_BYTES = [bytes((low & 127 | 128, low >> 7 | 128)) for low in range(_CHUNK)]
+TWO_BYTES = [bytes((low & 127 | 128, low >> 7 | 128)) for low in range(_CHUNK)]
 """Fourteen bits of a number as two bytes that say that more follows."""
 
 
@@ -25,18 +25,19 @@ def varint(number: int) -> bytes:
     number &= 0xFFFF_FFFF_FFFF_FFFF
     encoded = b""
     while number >= _CHUNK:
-        encoded += _TWO_BYTES[number & 16_383]
+        encoded += TWO_BYTES[number & 16_383]
         number >>= 14
     return encoded + _last(number)
 
 
 def moment(micros: int) -> bytes:
     """Encode a time (microseconds since 1970) like `varint`, at half the cost: its high digits rarely change."""
-    return _TWO_BYTES[micros & 16_383] + _TWO_BYTES[(micros >> 14) & 16_383] + _high(micros >> 28)
+    return TWO_BYTES[micros & 16_383] + TWO_BYTES[(micros >> 14) & 16_383] + high(micros >> 28)
 
 
 @lru_cache(maxsize=65_536)
-def _high(number: int) -> bytes:
+def high(number: int) -> bytes:
+    """Encode what is left of a time after its lowest 28 bits; it changes every four minutes."""
     return varint(number)
 
 
