@@ -225,8 +225,11 @@ def _thresholds(reader: Reader) -> list[float]:
     numbers = list[Any]()
     if reader.accept("GENERATE_ARRAY"):
         opening = reader.skip_brackets()[0]
-        for reader.index, _ in reader.text.arguments(opening):
+        after_all = reader.index
+        for first, _ in reader.text.arguments(opening):
+            reader.index = first
             numbers.append(reader.value())
+        reader.index = after_all
         step = (numbers[2:] or [1])[0]
         if len(numbers) not in (2, 3) or not all(type(n) in (int, float) for n in numbers) or step <= 0:
             raise BadInput(f"{place}: write GENERATE_ARRAY(first, last, step) with numbers and a step above 0")

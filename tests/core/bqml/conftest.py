@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
+
 from questline_core.bqml import Executor
 
 _ANIMALS = """
@@ -53,7 +54,7 @@ def train(bqml: Executor) -> Callable[..., None]:
     def trained(model_type: str, label: str, columns: str, extra: str = "", transform: str = "") -> None:
         options = f"MODEL_TYPE='{model_type}', INPUT_LABEL_COLS=['{label}']{extra and ', '}{extra}"
         bqml.run(
-            f"CREATE OR REPLACE MODEL zoo.m {transform} OPTIONS({options}) AS SELECT {columns}, {label} FROM zoo.animals"
+            f"CREATE OR REPLACE MODEL zoo.m {transform} OPTIONS({options}) AS SELECT {columns}, {label} FROM zoo.animals"  # noqa: S608
         )
 
     return trained

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import duckdb
 import numpy as np
 import pytest
+from sklearn import metrics
+
 from questline_core.bqml import Executor
 from questline_core.errors import BadInput
-from sklearn import metrics
 
 Rows = Callable[..., list[dict[str, Any]]]
 Train = Callable[..., None]
@@ -49,7 +51,7 @@ def test_columns_of_a_classifier_with_an_integer_label(bqml: Executor, train: Tr
     train("BOOSTED_TREE_CLASSIFIER", "heavy", "bill", "ENABLE_GLOBAL_EXPLAIN=TRUE")
     some = "(SELECT bill FROM zoo.animals LIMIT 2)"
 
-    assert columns(bqml, f"SELECT * FROM ML.PREDICT(MODEL zoo.m, {some})") == {
+    assert columns(bqml, f"SELECT * FROM ML.PREDICT(MODEL zoo.m, {some})") == {  # noqa: S608
         "predicted_heavy": "int64",
         "predicted_heavy_probs": "list<l: struct<label: int64, prob: double>>",
         "bill": "double",
@@ -67,7 +69,7 @@ def test_columns_of_a_classifier_with_an_integer_label(bqml: Executor, train: Tr
     assert columns(bqml, "SELECT * FROM ML.FEATURE_IMPORTANCE(MODEL zoo.m)") == {
         "feature": "string", "importance_weight": "int64", "importance_gain": "double", "importance_cover": "double",
     }  # fmt: skip
-    assert columns(bqml, f"SELECT * FROM ML.EXPLAIN_PREDICT(MODEL zoo.m, {some})") == {
+    assert columns(bqml, f"SELECT * FROM ML.EXPLAIN_PREDICT(MODEL zoo.m, {some})") == {  # noqa: S608
         "predicted_heavy": "int64",
         "probability": "double",
         **EXPLAINED,
@@ -87,7 +89,7 @@ def test_columns_of_a_regression(bqml: Executor, train: Train) -> None:
     train("LINEAR_REG", "mass", "bill")
     some = "(SELECT bill FROM zoo.animals LIMIT 2)"
 
-    assert columns(bqml, f"SELECT * FROM ML.PREDICT(MODEL zoo.m, {some})") == {
+    assert columns(bqml, f"SELECT * FROM ML.PREDICT(MODEL zoo.m, {some})") == {  # noqa: S608
         "predicted_mass": "double",
         "bill": "double",
     }
@@ -97,7 +99,7 @@ def test_columns_of_a_regression(bqml: Executor, train: Train) -> None:
         "weight": "double",
         "category_weights": "list<l: struct<category: string, weight: double>>",
     }
-    assert columns(bqml, f"SELECT * FROM ML.EXPLAIN_PREDICT(MODEL zoo.m, {some})") == {
+    assert columns(bqml, f"SELECT * FROM ML.EXPLAIN_PREDICT(MODEL zoo.m, {some})") == {  # noqa: S608
         "predicted_mass": "double",
         **EXPLAINED,
     }
@@ -110,10 +112,11 @@ def test_columns_of_a_regression(bqml: Executor, train: Train) -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("label", "type_", "highest"), [("species", "string", "Gentoo"), ("tagged", "bool", True)])
+@pytest.mark.parametrize("case", [("species", "string", "Gentoo"), ("tagged", "bool", True)])
 def test_labels_keep_their_type_and_the_highest_comes_first(
-    label: str, type_: str, highest: Any, bqml: Executor, rows: Rows, train: Train
+    case: tuple[str, str, Any], bqml: Executor, rows: Rows, train: Train
 ) -> None:
+    label, type_, highest = case
     train("LOGISTIC_REG", label, "bill, mass")
     sql = "SELECT * FROM ML.PREDICT(MODEL zoo.m, (SELECT bill, mass FROM zoo.animals))"
     found = rows(sql)
@@ -130,7 +133,7 @@ def test_metrics_on_given_rows_are_those_of_scikit_learn(rows: Rows, train: Trai
     )
     truth, chance = np.array([row["heavy"] for row in found]), np.array([row["p"] for row in found])
     for threshold in (0.5, 0.3):
-        told = rows(f"SELECT * FROM ML.EVALUATE(MODEL zoo.m, TABLE zoo.animals, STRUCT({threshold} AS threshold))")[0]
+        told = rows(f"SELECT * FROM ML.EVALUATE(MODEL zoo.m, TABLE zoo.animals, STRUCT({threshold} AS threshold))")[0]  # noqa: S608
         assert told == {
             "precision": pytest.approx(metrics.precision_score(truth, chance >= threshold)),
             "recall": pytest.approx(metrics.recall_score(truth, chance >= threshold)),
@@ -247,3 +250,18 @@ def test_a_prediction_does_not_hide_a_column_of_its_name(bqml: Executor, train: 
     train("LINEAR_REG", "mass", "bill")
     with pytest.raises(BadInput, match="the rows have a column predicted_mass already"):
         bqml.run("SELECT * FROM ML.PREDICT(MODEL zoo.m, (SELECT bill, 1 AS predicted_mass FROM zoo.animals))")
+
+
+def test_a_roc_curve_without_thresholds_uses_percentiles(rows: Rows, train: Train) -> None:
+    train("LOGISTIC_REG", "heavy", "bill, mass")
+    curve = rows("SELECT * FROM ML.ROC_CURVE(MODEL zoo.m)")
+
+    assert len(curve) == 100
+    assert (curve[-1]["recall"], curve[-1]["false_positive_rate"]) == (1.0, 1.0)
+    assert [row["threshold"] for row in curve] == sorted((row["threshold"] for row in curve), reverse=True)
+
+
+def test_numeric_columns_of_any_duckdb_are_floats(bqml: Executor, connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("CREATE TABLE zoo.prices AS SELECT 1.25::DECIMAL(9, 2) AS price")
+
+    assert columns(bqml, "SELECT price FROM zoo.prices") == {"price": "double"}

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
 from questline_core.bqml import Executor
 from questline_core.errors import BadInput
 
@@ -18,12 +19,11 @@ Rows = Callable[..., list[dict[str, Any]]]
 Train = Callable[..., None]
 
 
-@pytest.mark.parametrize(
-    ("model_type", "label"), [("LINEAR_REG", "mass"), ("LOGISTIC_REG", "species"), ("DNN_CLASSIFIER", "heavy")]
-)
+@pytest.mark.parametrize("case", [("LINEAR_REG", "mass"), ("LOGISTIC_REG", "species"), ("DNN_CLASSIFIER", "heavy")])
 def test_an_exported_saved_model_preprocesses_and_answers_like_the_model(
-    model_type: str, label: str, rows: Rows, train: Train, bqml: Executor, tmp_path: Path
+    case: tuple[str, str], rows: Rows, train: Train, bqml: Executor, tmp_path: Path
 ) -> None:
+    model_type, label = case
     import tensorflow as tf
 
     train(model_type, label, "bill, flipper, island", "MAX_ITERATIONS=3")
@@ -96,6 +96,24 @@ def test_a_tensorflow_model_is_imported_by_its_serving_signature(rows: Rows, bqm
         bqml.run("SELECT * FROM ML.PREDICT(MODEL zoo.sum, (SELECT 2.5 AS b))")
 
 
+def test_an_exported_model_with_transform_takes_the_transformed_columns(
+    train: Train, bqml: Executor, tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    train("LINEAR_REG", "mass", "bill", transform="TRANSFORM(bill / 10 AS centimetres, mass)")
+    bqml.run(f"EXPORT MODEL zoo.m OPTIONS(URI = '{tmp_path}/out')")
+    signature = tf.saved_model.load(f"{tmp_path}/out").signatures["serving_default"]
+
+    assert list(signature.structured_input_signature[1]) == ["centimetres"]
+
+
+def test_an_array_feature_cannot_be_exported(train: Train, bqml: Executor, tmp_path: Path) -> None:
+    train("LINEAR_REG", "mass", "[species, island] AS words")
+    with pytest.raises(BadInput, match="line 1, column 14: the feature words is an ARRAY"):
+        bqml.run(f"EXPORT MODEL zoo.m OPTIONS(URI = '{tmp_path}/out')")
+
+
 def test_a_missing_saved_model_is_refused(bqml: Executor, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"line 1, column 14: there is no SavedModel in .*nothing"):
         bqml.run(f"CREATE MODEL zoo.x OPTIONS(MODEL_TYPE='TENSORFLOW', MODEL_PATH='{tmp_path}/nothing')")
@@ -144,7 +162,7 @@ def test_files_that_are_there_are_replaced_only_when_that_is_wanted(bqml: Execut
 
 def test_large_results_go_to_several_files(bqml: Executor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("questline_core.bqml.export_data._SHARD_BYTES", 2_000)
-    bqml.run(f"EXPORT DATA OPTIONS(uri='{tmp_path}/s-*.csv', format='CSV') AS SELECT id FROM zoo.animals ORDER BY id")
+    bqml.run(f"EXPORT DATA OPTIONS(uri='{tmp_path}/s-*.csv', format='CSV') AS SELECT id FROM zoo.animals ORDER BY id")  # noqa: S608
     files = sorted(tmp_path.glob("s-*.csv"))
 
     assert len(files) == 3

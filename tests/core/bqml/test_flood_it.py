@@ -6,6 +6,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from questline_core.bqml import Executor
 
 USERS = Path(__file__).parents[4] / "shared" / "data" / "flood_it_users" / "users.csv"
@@ -33,7 +34,7 @@ def test_boosted_trees_rank_real_players(left_out: str, at_least: float, options
             OPTIONS(MODEL_TYPE = 'BOOSTED_TREE_CLASSIFIER', INPUT_LABEL_COLS = ['churned'], DATA_SPLIT_METHOD = 'NO_SPLIT'{options}) AS
             SELECT * EXCEPT({left_out}user_pseudo_id) FROM game.players
             WHERE ABS(MOD(FARM_FINGERPRINT(user_pseudo_id), 10)) <= 7
-        """)
+        """)  # noqa: S608
         judged = bqml.run("""
             SELECT roc_auc FROM ML.EVALUATE(MODEL game.churn,
               (SELECT * FROM game.players WHERE ABS(MOD(FARM_FINGERPRINT(user_pseudo_id), 10)) = 8))

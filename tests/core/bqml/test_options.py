@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from questline_core.bqml.options import MODEL_TYPES, NOT_HERE, OPTIONS, Options, read_options
 from questline_core.bqml.text import Reader, Text
 from questline_core.errors import BadInput

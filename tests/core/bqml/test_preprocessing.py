@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from questline_core.bqml.preprocessing import fit, spelled_out
 from questline_core.errors import BadInput
 
@@ -17,7 +18,8 @@ def encoded(
 ) -> list[list[float]]:
     """Learn from one column and encode others with it."""
     learned = fit(pa.table({"x": training}), standardize=standardize, encoding=encoding, targets=targets)
-    return np.round(spelled_out(learned.matrix(pa.table({"x": later}))), 6).tolist()
+    found: list[list[float]] = np.round(spelled_out(learned.matrix(pa.table({"x": later}))), 6).tolist()
+    return found
 
 
 def test_a_missing_number_is_the_mean_of_training() -> None:

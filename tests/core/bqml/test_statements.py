@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from questline_core.bqml import Executor
 from questline_core.errors import BadInput
 
@@ -77,7 +78,7 @@ def test_project_dataset_and_model_may_be_quoted_in_any_way(bqml: Executor, rows
 
     assert bqml.models.names() == ["zoo.m"]
     for name in ("zoo.m", "`zoo`.`m`", "`zoo.m`", "`acme-games.zoo.m`"):
-        assert rows(f"SELECT COUNT(*) AS n FROM ML.WEIGHTS(MODEL {name})") == [{"n": 2}]
+        assert rows(f"SELECT COUNT(*) AS n FROM ML.WEIGHTS(MODEL {name})") == [{"n": 2}]  # noqa: S608
 
 
 def test_ml_functions_stand_wherever_a_table_may(bqml: Executor, rows: Callable[..., Any]) -> None:

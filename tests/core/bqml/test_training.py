@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import duckdb
 import numpy as np
 import pytest
+
 from questline_core.bqml import Executor
 from questline_core.bqml.linear import Problem, Progress
-from questline_core.bqml.network import Network, train as train_network
+from questline_core.bqml.network import Network
+from questline_core.bqml.network import train as train_network
 from questline_core.bqml.options import Options
 
 Rows = Callable[..., list[dict[str, Any]]]
@@ -94,7 +97,7 @@ def test_logistic_regression_run_to_its_end_is_that_of_scikit_learn(
         "bill, mass",
         f"DATA_SPLIT_METHOD='NO_SPLIT', EARLY_STOP=FALSE, MAX_ITERATIONS=500, {penalty}",
     )
-    columns = connection.sql(f"SELECT bill, mass, {label} AS y FROM zoo.animals ORDER BY id").fetchnumpy()
+    columns = connection.sql(f"SELECT bill, mass, {label} AS y FROM zoo.animals ORDER BY id").fetchnumpy()  # noqa: S608
     design = np.column_stack([columns["bill"], columns["mass"]]).astype(float)
     design = (design - design.mean(axis=0)) / design.std(axis=0, ddof=1)
     ratio = 1.0 if penalty.startswith("L1") else 0.0
@@ -110,7 +113,7 @@ def test_logistic_regression_run_to_its_end_is_that_of_scikit_learn(
 def test_early_stop_ends_training_when_the_held_out_loss_gains_too_little(rows: Rows, train: Train) -> None:
     train("BOOSTED_TREE_CLASSIFIER", "heavy", "bill, mass", "MAX_ITERATIONS=50, MIN_REL_PROGRESS=0.05")
     losses = [row["eval_loss"] for row in rows("SELECT * FROM ML.TRAINING_INFO(MODEL zoo.m) ORDER BY iteration")]
-    gains = [1 - after / before for before, after in zip(losses, losses[1:], strict=False)]
+    gains = [1 - after / before for before, after in itertools.pairwise(losses)]
 
     assert len(losses) < 50
     assert all(gain >= 0.05 for gain in gains[:-1])
@@ -167,7 +170,7 @@ def test_a_constant_learn_rate_is_plain_gradient_descent(rows: Rows, train: Trai
     told = rows("SELECT * FROM ML.TRAINING_INFO(MODEL zoo.m) ORDER BY iteration")
 
     assert [row["learning_rate"] for row in told] == [0.5] * 7
-    assert all(after["loss"] < before["loss"] for before, after in zip(told, told[1:], strict=False))
+    assert all(after["loss"] < before["loss"] for before, after in itertools.pairwise(told))
 
 
 @pytest.mark.parametrize("activation", ["RELU", "RELU6", "CRELU", "ELU", "SELU", "SIGMOID", "TANH"])

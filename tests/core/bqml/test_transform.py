@@ -9,6 +9,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+
 from questline_core.bqml import Executor
 from questline_core.bqml.duck import DuckDbTables
 from questline_core.bqml.text import Reader, Text

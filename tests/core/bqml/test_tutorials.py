@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from questline_core.bqml import Executor
 
 TUTORIALS = Path(__file__).parent / "tutorials"

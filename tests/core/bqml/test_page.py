@@ -1,0 +1,60 @@
+"""The page about BigQuery ML tells what the code does, and each of its promises names a test that exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import duckdb
+import pytest
+from questline_core.bqml.answers import ANSWERS
+from questline_core.bqml.functions import FUNCTIONS
+from questline_core.bqml.options import MODEL_TYPES, NOT_HERE, OPTIONS
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs" / "bqml.md").read_text(encoding="utf-8")
+
+
+def test_the_page_names_every_model_type_function_and_option() -> None:
+    named = set(re.findall(r"[A-Z][A-Z0-9_]+", PAGE))
+
+    assert {*MODEL_TYPES, *ANSWERS, *FUNCTIONS, *OPTIONS, *NOT_HERE} <= named
+
+
+def test_the_page_gives_each_options_default() -> None:
+    rows = {
+        row[0].strip("` "): row[2].strip() for row in re.findall(r"^\| (`[A-Z0-9_]+`) \|([^|]*)\|([^|]*)\|", PAGE, re.M)
+    }
+
+    for name, option in OPTIONS.items():
+        if name != "LABELS" and option.default is not None:
+            default = option.default
+            shown = (
+                str(default).upper()
+                if isinstance(default, bool)
+                else f"{default:g}"
+                if not isinstance(default, str)
+                else default
+            )
+            assert rows[name].split(";")[0] == shown, name
+
+
+def test_every_statement_and_divergence_names_a_test_that_exists() -> None:
+    tests = "".join(path.read_text(encoding="utf-8") for path in Path(__file__).parent.glob("test_*.py"))
+    rows = [line for line in PAGE.splitlines() if "`test_" in line]
+    missing = [name for line in rows for name in re.findall(r"`(test_\w+)`", line) if f"def {name}(" not in tests]
+
+    assert len(rows) > 30
+    assert not missing
+
+
+def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    readme = (ROOT / "components/questline_core/bqml/README.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with duckdb.connect("game.duckdb") as connection:
+        connection.execute("CREATE SCHEMA game")
+        connection.execute(
+            "CREATE TABLE game.players AS SELECT i AS player, i % 7 AS games, i % 7 // 4 AS churned FROM range(40) AS r(i)"
+        )
+
+    exec(re.findall(r"```python\n(.+?)```", readme, re.S)[0] + "\nconnection.close()", {})  # noqa: S102 - it is our page
