@@ -58,7 +58,7 @@ class Publisher:
     def publish(self, messages: Sequence[Message]) -> asyncio.Future[None]:
         """Give what is done when Pub/Sub has all messages.
 
-        It fails with `BrokerFull` when not all are known to be there, and with `NotReady` when Pub/Sub refuses the topic
+        It fails with `BrokerFull` when not all are known to be there, and with `NotReady` when it refuses the topic
         or the identity.
 
         Raises:
