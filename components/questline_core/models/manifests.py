@@ -52,7 +52,16 @@ def lookup_service(name: str, revision: str, storage_uri: str) -> dict[str, Any]
     Raises:
         BadInput: a name is not a DNS label, or the address is neither a URL nor an absolute path.
     """
-    return _manifest(name, revision, storage_uri, LOOKUP)
+    manifest = _manifest(name, revision, storage_uri, LOOKUP)
+    predictor = manifest["spec"]["predictor"]
+    predictor["model"] |= {
+        "env": [{"name": "QUESTLINE_PRIVACY_KEY", "value": "/etc/questline/key"}],
+        "volumeMounts": [{"name": "privacy", "mountPath": "/etc/questline", "readOnly": True}],
+    }
+    # Only the pods of a lookup check signatures, so only they hold the secret; it must not be readable by everybody.
+    predictor["volumes"] = [{"name": "privacy", "secret": {"secretName": "questline-privacy", "defaultMode": 0o440}}]
+    predictor["securityContext"] = {"fsGroup": 10001}  # the group of the image's user
+    return manifest
 
 
 def _manifest(name: str, revision: str, storage_uri: str, model_format: str) -> dict[str, Any]:
