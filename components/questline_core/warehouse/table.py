@@ -29,6 +29,8 @@ MANY_PARTS = 32
 FULL_PART_ROWS = 250_000
 """A file of this size is not merged any more; the work of one merge is bounded by it too."""
 ROW_GROUP_ROWS = 122_880
+SMALL_ROWS = 50_000
+"""A file of no more rows is written without dictionaries: they take a fifth of the time, and merged files have them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,11 @@ class TableWriter:
             fitted = fit(rows, read_schema(self.folder, manifest), self.name)
             new = fitted if key is None else self._index(key, manifest).fresh(fitted)
             if new.num_rows:
-                manifest = manifest.plus(self._write_part(new))
+                part = self._write_part(new)
+                manifest = manifest.plus(part)
                 write_manifest(self.folder, manifest)
+                if key is not None:
+                    self._keys[key].stored(part.file)
                 self._tidy(manifest)
         return Appended(rows=new.num_rows, skipped=rows.num_rows - new.num_rows)
 
@@ -197,7 +202,13 @@ class TableWriter:
 
     def _write_part(self, rows: pa.Table) -> Part:
         with self._new_file("part") as (name, aside):
-            pq.write_table(rows, aside, compression="zstd", row_group_size=ROW_GROUP_ROWS)
+            pq.write_table(
+                rows,
+                aside,
+                compression="zstd",
+                use_dictionary=rows.num_rows > SMALL_ROWS,
+                row_group_size=ROW_GROUP_ROWS,
+            )
         return Part(file=name, rows=rows.num_rows)
 
     def _write_schema(self, schema: pa.Schema) -> str:
