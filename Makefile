@@ -1,6 +1,6 @@
 # make alone lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-faults check lint types arrows generated pytest format generate clean
+.PHONY: bench-stream help setup demo test test-faults check lint types arrows generated pytest format generate clean
 
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
@@ -70,6 +70,9 @@ generate: setup ## Make the generated files again from the .proto files
 	$(BIN)/questline events schema --format bigquery --table events > terraform/schemas/events.json
 	$(BIN)/questline events schema --format bigquery --table rejects > terraform/schemas/rejects.json
 	$(BIN)/questline events schema --format pubsub > terraform/schemas/event.proto
+
+bench-stream: setup ## What an event costs in the simulator, the broker and the stream
+	@for bench in simulate broker stream; do $(BIN)/python tests/benchmarks/bench_$$bench.py || exit 1; done
 
 clean: ## Remove the environment and all that was made here
 	rm -rf $(VENV) .tools .questline demo-out

@@ -36,3 +36,23 @@ def run(
         f"{progress.rows} rows, {progress.duplicates} duplicates, {progress.rejects} rejects "
         f"in {progress.batches} batches; {progress.backlog} messages wait, {progress.dead_letters} were given up"
     )
+
+
+@stream.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def submit(
+    context: typer.Context,
+    *,
+    subscription: Annotated[str, typer.Option(help="projects/PROJECT/subscriptions/NAME, which brings the events.")],
+    dead_letters: Annotated[
+        str, typer.Option(help="Address of a broker that gets what is rejected, such as pubsub:PROJECT/TOPIC.")
+    ] = "",
+) -> None:
+    """Start the same stream as a job on a Beam runner; more options are Beam's, such as --runner=DataflowRunner."""
+    from questline_beam.cloud import submit as submit_job
+    from questline_core.logs import configure_logs
+    from questline_core.settings import PlatformSettings
+
+    configure_logs("stream")
+    settings = PlatformSettings.read()
+    submit_job(settings, subscription=subscription, dead_letters=dead_letters, options=context.args)
+    typer.echo(f"the job was started; it writes to {settings.warehouse_url}")

@@ -17,6 +17,8 @@ from questline_beam.embedded import EmbeddedRows
 from questline_core.broker.port import Broker, Delivery, Message
 from questline_core.broker.spool import Spool
 from questline_core.errors import BadInput
+from questline_core.privacy.forgotten import Forgotten
+from questline_core.privacy.key import PrivacyKey
 from questline_core.warehouse.port import EVENTS, REJECTS, Appended, Warehouse
 
 
@@ -221,7 +223,8 @@ def test_progress_is_reported_when_it_changes_only(stream: Stream, telemetry: Te
     for _ in range(3):
         drain(driver)
 
-    assert reports == [{"rows": 1, "duplicates": 0, "rejects": 0, "batches": 1, "backlog": 0, "dead_letters": 0}]
+    (report,) = reports
+    assert {name: count for name, count in report.items() if count} == {"rows": 1, "batches": 1}
 
 
 def test_dead_letters_are_reported(stream: Stream, telemetry: Telemetry) -> None:
@@ -231,3 +234,28 @@ def test_dead_letters_are_reported(stream: Stream, telemetry: Telemetry) -> None
         stream.spool.nack([delivery.ack_id for delivery in held])
 
     assert drain(stream.driver())["dead_letters"] == 1
+
+
+def test_events_of_a_forgotten_player_are_dropped_and_counted(stream: Stream, telemetry: Telemetry) -> None:
+    stream.publish(telemetry.message("a", user_pseudo_id="ann"), telemetry.message("b", user_pseudo_id="bob"))
+    driver = stream.driver()
+    driver.forgotten = Forgotten(stream.warehouse, PrivacyKey(b"0" * 32))
+    Forgotten(stream.warehouse, PrivacyKey(b"0" * 32)).add("ann")  # by another process
+
+    done = drain(driver)
+
+    assert stream.event_ids() == ["b"]
+    assert (done["rows"], done["forgotten"], done["backlog"]) == (1, 1, 0)
+
+
+def test_late_and_early_events_keep_their_day_and_are_counted(stream: Stream, telemetry: Telemetry) -> None:
+    hour_us, came = 3_600_000_000, 1_700_000_000_500_000
+    for hours in (-73, -71, 22, 24):
+        stream.publish(telemetry.message(f"{hours}", event_timestamp=came + hours * hour_us, event_date=None))
+    stream.publish(telemetry.message("import", event_timestamp=came - 99 * hour_us, origin="import"))
+
+    done = drain(stream.driver())
+
+    assert (done["rows"], done["late"], done["ahead"]) == (5, 1, 1)
+    days = stream.table("SELECT CAST(event_date AS STRING) AS day FROM telemetry.events WHERE event_id = '-73'")
+    assert days == [{"day": "2023-11-11"}]

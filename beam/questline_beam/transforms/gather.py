@@ -37,7 +37,7 @@ class Gather(beam.DoFn):
         """Yield what is left."""
         if self._elements:
             batch, earliest = self._take()
-            yield WindowedValue(batch, earliest, [GlobalWindow()])
+            yield WindowedValue(batch, earliest, (GlobalWindow(),))
 
     def _take(self) -> tuple[Any, Any]:
         taken = self._make(self._elements), self._earliest

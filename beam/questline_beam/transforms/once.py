@@ -79,10 +79,11 @@ class OncePerId(beam.PTransform[PCollection[Arrived], tuple[PCollection[Arrived]
 
     def expand(self, events: PCollection[Arrived]) -> tuple[PCollection[Arrived], PCollection[int]]:
         """See the class."""
+        remember = beam.ParDo(FirstOfId())  # type: ignore[no-untyped-call]
         sides = (
             events
             | "Key by event id" >> beam.FlatMap(by_event_id).with_output_types(tuple[str, Message])
-            | "Remember ids" >> beam.ParDo(FirstOfId()).with_output_types(Message).with_outputs(DUPLICATES, main=UNIQUE)
+            | "Remember ids" >> remember.with_output_types(Message).with_outputs(DUPLICATES, main=UNIQUE)
         )
         batches = sides.unique | "Batch again" >> beam.ParDo(Gather(Batch)).with_output_types(Batch)
         again = batches | "Read again" >> beam.Map(partial(reread, title=self._title)).with_output_types(Arrived)

@@ -76,6 +76,6 @@ class Sessions(beam.PTransform[PCollection[pa.Table], PCollection[pa.Table]]):
         return (
             rows
             | "Key by player" >> beam.FlatMap(by_player).with_output_types(tuple[str, Session])
-            | "Fold" >> beam.ParDo(FoldSessions()).with_output_types(Session)
+            | "Fold" >> beam.ParDo(FoldSessions()).with_output_types(Session)  # type: ignore[no-untyped-call]
             | "Write as columns" >> beam.ParDo(Gather(session_rows)).with_output_types(pa.Table)
         )
