@@ -7,11 +7,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from itertools import count
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import pyarrow as pa
 import pytest
@@ -99,6 +99,11 @@ def only(found: pa.Table) -> Any:
 
 class WarehouseContract:
     """The tests; the fixture `bench` gives a `WarehouseBench`."""
+
+    appends_watched: ClassVar[int] = 80
+    """How many appends the readers of other processes see."""
+    kills_after_s: ClassVar[Sequence[float]] = (0.0, 0.005, 0.013, 0.021)
+    """How long after its third append a writer is killed, once each."""
 
     @pytest.fixture
     def warehouse(self, bench: WarehouseBench) -> Warehouse:
@@ -261,7 +266,7 @@ class WarehouseContract:
     ) -> None:
         with elsewhere("read_for_ever", bench.address) as one, elsewhere("read_for_ever", bench.address) as two:
             seen = lines(one, 1) + lines(two, 1)
-            for number in range(80):
+            for number in range(self.appends_watched):
                 warehouse.append(TABLE, batch(number), key="event_id")
             seen += lines(one, 30) + lines(two, 30)
 
@@ -270,7 +275,7 @@ class WarehouseContract:
         assert len(set(counts)) > 2  # noqa: PLR2004 - the readers did watch it grow
 
     def test_a_killed_writer_leaves_whole_appends(self, bench: WarehouseBench, warehouse: Warehouse) -> None:
-        for pause_s in (0.0, 0.005, 0.013, 0.021):
+        for pause_s in self.kills_after_s:
             with elsewhere("append_for_ever", bench.address) as writer:
                 durable = int(lines(writer, 3)[-1])
                 time.sleep(pause_s)
