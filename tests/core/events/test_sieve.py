@@ -1,0 +1,100 @@
+"""Whole columns are asked what the rules ask of one event, and never let through what the rules refuse."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from google.protobuf.message import DecodeError
+
+from questline_core.events.checks import check, complete
+from questline_core.events.rows import to_table
+from questline_core.events.sieve import completed, doubtful
+from questline_core.events.wire import read
+from questline_core.pb.telemetry_pb2 import Event
+
+RIGHT: dict[str, Any] = {
+    "event_id": "e",
+    "event_name": "level_up",
+    "user_pseudo_id": "p",
+    "event_timestamp": 1_700_000_000_000_000,
+    "event_params": [{"key": "k"}],
+}
+WRONG: list[dict[str, Any]] = [
+    {"event_id": ""},
+    {"event_id": None},
+    {"event_id": "x" * 129},
+    {"event_id": "a\nb"},
+    {"event_name": "n" * 129},
+    {"user_pseudo_id": "ü" * 257},
+    {"title": "t" * 65},
+    {"title": "\x7f"},
+    {"event_timestamp": None},
+    {"event_timestamp": 1_700_000_000},
+    {"client_time": 2**62},
+    {"event_date": "20230230"},
+    {"event_params": [{"key": "k"}] * 257},
+    {"event_params": [{"key": "k"}, {}]},
+    {"user_properties": [{"key": "k" * 129}]},
+    {"items": [{}] * 257},
+    {"user_id": "u" * 65_537},
+]
+
+
+def event(**fields: Any) -> Event:
+    return Event(**{name: value for name, value in (RIGHT | fields).items() if value is not None})
+
+
+def rows_in_doubt(events: list[Event]) -> list[int]:
+    payloads = [given.SerializeToString() for given in events]
+    return doubtful(read(Event, payloads), [len(payload) for payload in payloads])
+
+
+@pytest.mark.parametrize("fields", WRONG, ids=lambda fields: next(iter(fields)))
+def test_what_breaks_a_rule_is_in_doubt_and_takes_no_other_with_it(fields: dict[str, Any]) -> None:
+    wrong = event(**fields)
+    assert check(wrong) is not None
+
+    assert rows_in_doubt([event(), wrong, event(event_date="20231114", client_time=0)]) == [1]
+
+
+def test_columns_are_completed_as_one_event_is() -> None:
+    events = [
+        event(),
+        event(title="mine", received_time=5),
+        event(title="mine", received_time=5, event_date="20200101"),
+    ]
+    found = completed(read(Event, [given.SerializeToString() for given in events]), title="untitled", now_us=7)
+
+    for given in events[:2]:
+        complete(given, title="untitled", received_time=given.received_time or 7)
+    expected = to_table(Event, events).drop_columns("event_date")
+    assert found.drop_columns("event_date").to_pylist() == expected.to_pylist()
+    assert found["event_date"].to_pylist() == [given.event_date for given in events]
+
+
+def test_any_bytes_are_an_event_or_refused_as_none() -> None:
+    chance, whole = (
+        random.Random(5),
+        event(geo={"city": "x"}, device={"web_info": {"browser": "b"}}).SerializeToString(),
+    )
+    refused = 0
+    for _ in range(3_000):
+        data = bytearray(whole)
+        for _ in range(chance.randrange(1, 4)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        try:
+            read(Event, [bytes(data)])
+        except DecodeError:
+            refused += 1
+    assert 0 < refused < 3_000
+
+
+def test_a_record_in_two_pieces_is_the_sum_of_both() -> None:
+    pieces = [Event(geo={"city": "x"}), Event(geo={"country": "y"}, device={"category": "phone"})]
+    data = b"".join(piece.SerializeToString() for piece in pieces)
+
+    (row,) = read(Event, [data, b""]).slice(0, 1).to_pylist()
+
+    assert (row["geo"]["city"], row["geo"]["country"], row["device"]["category"]) == ("x", "y", "phone")
