@@ -81,7 +81,7 @@ class PlatformSettings(BaseSettings):
     home: Path = Path(".questline")
     """Folder of all embedded state."""
     broker: str = ""
-    """Address of the broker: `spool:FOLDER`."""
+    """Address of the broker: `spool:FOLDER` or `pubsub:PROJECT/TOPIC/SUBSCRIPTION`."""
     warehouse: str = ""
     """Address of the warehouse: `duckdb:FOLDER`."""
     model_host: str = ""

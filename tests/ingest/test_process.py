@@ -160,7 +160,7 @@ def test_ask_prints_what_the_gateway_answers(start_gateway: Callable[[], Gateway
     [
         ({"QUESTLINE_LISTEN": "nowhere"}, "QUESTLINE_LISTEN: Value error, 'nowhere' is no address; write host:port"),
         ({"QUESTLINE_HOME": "/proc/questline"}, "/proc/questline"),
-        ({"QUESTLINE_BROKER": "kafka:x"}, "broker address 'kafka:x' is not understood; use one of spool:"),
+        ({"QUESTLINE_BROKER": "kafka:x"}, "broker address 'kafka:x' is not understood; use one of pubsub:…, spool:"),
     ],
 )
 def test_a_gateway_that_cannot_start_says_why_without_a_stack_trace(
