@@ -16,7 +16,7 @@ from questline_ingest.simulate import Days, World, arrivals, simulate
 WORLD = World(start=date(2026, 3, 2), players=150, days=8, seed=3, late_rate=0.2)
 HOUR = 3_600_000_000
 DRIFT = date(2026, 3, 9)
-LARGER = World(start=date(2026, 3, 2), players=800, days=14, seed=3, resend_rate=0)
+LARGER = World(start=date(2026, 3, 2), players=500, days=14, seed=3, resend_rate=0)
 
 
 def spends(events: Iterable[Event]) -> list[float]:
