@@ -92,7 +92,7 @@ def test_any_bytes_are_an_event_or_refused_as_none() -> None:
 
 
 def test_a_record_in_two_pieces_is_the_sum_of_both() -> None:
-    pieces = [Event(geo={"city": "x"}), Event(geo={"country": "y"}, device={"category": "phone"})]
+    pieces = [event(geo={"city": "x"}), event(geo={"country": "y"}, device={"category": "phone"})]
     data = b"".join(piece.SerializeToString() for piece in pieces)
 
     (row,) = read(Event, [data, b""]).slice(0, 1).to_pylist()
