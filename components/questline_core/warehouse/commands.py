@@ -7,12 +7,15 @@ import sys
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from questline_core.errors import BadInput
 from questline_core.settings import PlatformSettings
+
+if TYPE_CHECKING:
+    from questline_core.warehouse.port import Estimate
 
 
 class OutputFormat(StrEnum):
@@ -23,7 +26,7 @@ class OutputFormat(StrEnum):
     csv = "csv"
 
 
-def sql(
+def sql(  # noqa: PLR0913 - each is an option of the command
     query: Annotated[str | None, typer.Argument(help="A GoogleSQL query; without one, all tables are listed.")] = None,
     *,
     file: Annotated[Path | None, typer.Option(help="Read the query from this file.")] = None,
@@ -39,6 +42,9 @@ def sql(
     max_rows: Annotated[
         int | None, typer.Option(min=1, help="Rows to print; a table shows 50, json and csv all.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Tell what the query would read and cost, and do not run it.")
+    ] = False,
 ) -> None:
     """Ask the warehouse in GoogleSQL, such as "SELECT COUNT(*) FROM telemetry.events"."""
     from questline_core.warehouse.port import open_warehouse
@@ -51,7 +57,11 @@ def sql(
 
             found = list_tables(warehouse)
         else:
-            found = warehouse.query(text, **dict(map(read_parameter, param or [])))
+            values = dict(map(read_parameter, param or []))
+            if dry_run:
+                print(_estimate_text(warehouse.estimate(text, **values)))
+                return
+            found = warehouse.query(text, **values)
     finally:
         warehouse.close()
     _print(found, output, max_rows, tables=text is None)
@@ -60,7 +70,11 @@ def sql(
 def load(
     table: Annotated[str, typer.Argument(help="DATASET.TABLE; made when it is not there.")],
     file: Annotated[
-        Path, typer.Argument(help="A file named .csv, .ndjson, .jsonl or .parquet; the first three also with .gz.")
+        str,
+        typer.Argument(
+            help="A file named .csv, .ndjson, .jsonl or .parquet; the first three also with .gz. Or a URL of one, such"
+            " as gs://BUCKET/FILE.parquet."
+        ),
     ],
     *,
     schema: Annotated[
@@ -71,13 +85,13 @@ def load(
     """Load a file into a table of the warehouse: all of its rows or, if one cannot be read, none."""
     from rich.console import Console
 
-    from questline_core.warehouse.load import load_file
+    from questline_core.warehouse.load import load_source
     from questline_core.warehouse.port import open_warehouse
 
     warehouse = open_warehouse(PlatformSettings.read().warehouse_url)
     try:
-        with Console(stderr=True).status(f"reading {file.name}") as status:
-            rows = load_file(warehouse, table, file, schema=schema, replace=replace, tell=status.update)
+        with Console(stderr=True).status(f"reading {file}") as status:
+            rows = load_source(warehouse, table, file, schema=schema, replace=replace, tell=status.update)
     finally:
         warehouse.close()
     print(f"{rows:,} rows loaded into {table}")
@@ -103,6 +117,10 @@ def read_parameter(text: str) -> tuple[str, Any]:
     return name, value
 
 
+def _estimate_text(estimate: Estimate) -> str:
+    return f"reads at most {estimate.bytes_read:,} bytes and costs about ${estimate.usd:.4f} ({estimate.basis})"
+
+
 def _query_text(query: str | None, file: Path | None) -> str | None:
     if query is not None and file is not None:
         raise BadInput("give a query or --file, not both")
@@ -117,6 +135,9 @@ def _query_text(query: str | None, file: Path | None) -> str | None:
 def _print(found: Any, output: OutputFormat, max_rows: int | None, *, tables: bool) -> None:
     from questline_core.warehouse import show
 
+    if not found.column_names:  # a statement that gives no rows
+        print("done", file=sys.stderr)
+        return
     if output is OutputFormat.table:
         from rich.console import Console
 

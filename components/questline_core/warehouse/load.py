@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from questline_core.errors import BadInput
 from questline_core.warehouse.columns import googlesql_types
 from questline_core.warehouse.csv_rows import read_csv
 from questline_core.warehouse.json_rows import read_json
-from questline_core.warehouse.port import Warehouse
+from questline_core.warehouse.port import ReadsStorage, Warehouse
 from questline_core.warehouse.schemas import read_schema_file
 
 Tell = Callable[[str], None]
@@ -24,6 +25,36 @@ _READERS: dict[str, Callable[[Path, pa.Schema | None, Tell], pa.Table]] = {
     ".jsonl": read_json,
     ".json": read_json,
 }
+
+
+def load_source(  # noqa: PLR0913 - what the command asks for
+    warehouse: Warehouse, table: str, source: str, *, schema: Path | None, replace: bool, tell: Tell
+) -> int:
+    """Load a file of this machine, or files at a URL such as `gs://BUCKET/FILE.parquet`; gives the number of rows.
+
+    Raises:
+        BadInput: as for `load_file`, or there is nothing at the URL.
+    """
+    if "://" not in source:
+        return load_file(warehouse, table, Path(source), schema=schema, replace=replace, tell=tell)
+    if isinstance(warehouse, ReadsStorage):
+        wanted = read_schema_file(schema) if schema else None
+        return warehouse.load_files(table, [source], schema=wanted, replace=replace)
+    with tempfile.TemporaryDirectory() as folder:
+        file = _fetch(source, Path(folder))
+        return load_file(warehouse, table, file, schema=schema, replace=replace, tell=tell)
+
+
+def _fetch(url: str, folder: Path) -> Path:
+    import fsspec  # noqa: PLC0415 - a file of this machine needs none
+
+    file = folder / url.rpartition("/")[2]
+    try:
+        files, path = fsspec.core.url_to_fs(url)
+        files.get_file(path, str(file))
+    except (ImportError, OSError, ValueError) as error:
+        raise BadInput(f"cannot read {url}: {error}") from None
+    return file
 
 
 def load_file(  # noqa: PLR0913 - what the command asks for

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from questline_core.adapters import open_adapter
 
@@ -119,6 +119,22 @@ class Warehouse(Protocol):
 
     def close(self) -> None:
         """Release files and locks."""
+
+
+@runtime_checkable
+class ReadsStorage(Protocol):
+    """A warehouse that reads files of an object store itself, so that they need not pass through this machine."""
+
+    def load_files(
+        self, table: str, uris: Sequence[str], *, schema: pa.Schema | None = None, replace: bool = False
+    ) -> int:
+        """Load files into a table, which is made if need be, and give the number of rows: all of them, or none.
+
+        Without a schema, the types are those of the table if it exists, and inferred if it does not.
+
+        Raises:
+            BadInput: a file is not there or of no format that is known, or a row does not fit.
+        """
 
 
 _WAREHOUSES = {

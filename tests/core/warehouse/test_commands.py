@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -131,3 +132,29 @@ def test_asking_imports_no_room() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.usefixtures("players")
+def test_a_dry_run_tells_the_size_and_asks_nothing(run: Run) -> None:
+    done = run("sql", "SELECT 1 / 0 FROM game.players", "--dry-run")
+
+    assert re.fullmatch(
+        r"reads at most [1-9][0-9,]* bytes and costs about \$0\.0000 \(the whole files.*nothing\)\n", done.stdout
+    )
+
+
+def test_a_dry_run_counts_each_table_once_and_looks_through_views(run: Run, players: Path) -> None:
+    assert run("sql", "CREATE VIEW game.rich AS SELECT * FROM game.players WHERE spent > 1").stderr == "done\n"
+
+    asked = ("game.players", "game.rich", "game.rich CROSS JOIN game.players", "`game.play*`")
+    answers = {run("sql", "SELECT * FROM " + names, "--dry-run").stdout for names in asked}
+
+    assert len(answers) == 1
+    assert answers.pop().startswith("reads at most ")
+
+
+def test_a_file_is_loaded_from_a_url(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text("n\n1\n2\n", encoding="utf-8")
+
+    assert run("load", "game.numbers", f"file://{tmp_path}/x.csv").stdout == "2 rows loaded into game.numbers\n"
+    assert run("load", "game.numbers", f"file://{tmp_path}/y.csv").stderr.startswith("questline: cannot read file://")

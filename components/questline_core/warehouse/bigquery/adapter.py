@@ -90,21 +90,22 @@ class BigQueryWarehouse:
         else:
             self._replace_day(table, partition, rows)
 
-    def load_files(self, table: str, uris: Sequence[str], *, replace: bool = False) -> int:
-        """Load files of Cloud Storage (`gs://…`, with `*`) into a table that BigQuery makes if need be; all or none.
-
-        Raises:
-            BadInput: the names of the files do not tell one format, or a row does not fit the table.
-        """
-        found = self._find(table)
+    def load_files(
+        self, table: str, uris: Sequence[str], *, schema: pa.Schema | None = None, replace: bool = False
+    ) -> int:
+        """Load files of Cloud Storage (`gs://…`, with `*`) by a job that reads them where they are."""
+        found, reference = self._find(table), self._reference(table)
         config = bigquery.LoadJobConfig(
-            source_format=_format(uris),
-            write_disposition="WRITE_TRUNCATE" if replace else "WRITE_APPEND",
-            autodetect=found is None or replace,
+            source_format=_format(uris), write_disposition="WRITE_TRUNCATE" if replace else "WRITE_APPEND"
         )
+        if schema is not None:
+            config.schema = fields_of(table, schema)
+        else:
+            config.autodetect = found is None or replace
         if config.source_format == "PARQUET":
             config.parquet_options = _parquet_lists()
-        reference = self._reference(table)
+        if config.source_format == "CSV":
+            config.skip_leading_rows = 1
         with explained(f"the load into {table}"):
             return again_if_missing(
                 lambda: self._make_dataset(reference), lambda: self._jobs.load_uris(uris, reference, config)
