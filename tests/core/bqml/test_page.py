@@ -7,6 +7,7 @@ from pathlib import Path
 
 import duckdb
 import pytest
+
 from questline_core.bqml.answers import ANSWERS
 from questline_core.bqml.functions import FUNCTIONS
 from questline_core.bqml.options import MODEL_TYPES, NOT_HERE, OPTIONS
@@ -22,8 +23,10 @@ def test_the_page_names_every_model_type_function_and_option() -> None:
 
 
 def test_the_page_gives_each_options_default() -> None:
+    options = PAGE.partition("## Options")[2].partition("\n## ")[0]
     rows = {
-        row[0].strip("` "): row[2].strip() for row in re.findall(r"^\| (`[A-Z0-9_]+`) \|([^|]*)\|([^|]*)\|", PAGE, re.M)
+        row[0].strip("` "): row[2].strip()
+        for row in re.findall(r"^\| (`[A-Z0-9_]+`) \|([^|]*)\|([^|]*)\|", options, re.MULTILINE)
     }
 
     for name, option in OPTIONS.items():
@@ -51,10 +54,10 @@ def test_every_statement_and_divergence_names_a_test_that_exists() -> None:
 def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     readme = (ROOT / "components/questline_core/bqml/README.md").read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    with duckdb.connect("game.duckdb") as connection:
+    with duckdb.connect("players.duckdb") as connection:
         connection.execute("CREATE SCHEMA game")
         connection.execute(
             "CREATE TABLE game.players AS SELECT i AS player, i % 7 AS games, i % 7 // 4 AS churned FROM range(40) AS r(i)"
         )
 
-    exec(re.findall(r"```python\n(.+?)```", readme, re.S)[0] + "\nconnection.close()", {})  # noqa: S102 - it is our page
+    exec(re.findall(r"```python\n(.+?)```", readme, re.DOTALL)[0] + "\nconnection.close()", {})  # noqa: S102 - it is our page
