@@ -5,10 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.special import expit, log_softmax, softmax
+from scipy.special import log_softmax, softmax
 
 from questline_core.bqml.options import Options
 from questline_core.bqml.preprocessing import Array, Matrix
@@ -57,7 +59,7 @@ class Linear:
         return np.asarray(matrix @ self.weights.T) + self.intercepts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Problem:
     """Rows to fit: y (rows,) holds values or class numbers; `outputs` is 1, or the number of classes above two."""
 
@@ -67,21 +69,38 @@ class Problem:
     outputs: int
     classify: bool
 
+    @cached_property
+    def share(self) -> Array:
+        """Give each row's part of the mean loss."""
+        return np.asarray(self.weights / self.weights.sum())
+
     def loss(self, model: Linear) -> tuple[float, Array]:
-        """Give the mean loss and its derivative by the margins."""
-        margins, total = model.margins(self.matrix), self.weights.sum()
-        share = (self.weights / total)[:, None]
+        """Give the mean loss and its derivative by the margins; the last answer is kept, for who asks twice."""
+        key = model.weights.tobytes() + model.intercepts.tobytes()
+        if self._last.get("key") != key:
+            self._last.update(key=key, answer=self._loss(model))
+        answer: tuple[float, Array] = self._last["answer"]
+        return answer
+
+    @cached_property
+    def _last(self) -> dict[str, Any]:
+        return {}
+
+    def _loss(self, model: Linear) -> tuple[float, Array]:
+        margins, share = model.margins(self.matrix), self.share[:, None]
         if not self.classify:
             error = margins - self.y[:, None]
             return float((share * error**2).sum()), 2 * share * error
         if self.outputs == 1:
             margin = margins[:, 0]
-            losses = np.logaddexp(0, margin) - self.y * margin
-            return float(share[:, 0] @ losses), share * (expit(margins) - self.y[:, None])
+            small = np.exp(-np.abs(margin))  # one exponential gives both the loss and its slope, without overflow
+            losses = np.maximum(margin, 0) + np.log1p(small) - self.y * margin
+            slope = np.where(margin >= 0, 1.0, small) / (1 + small) - self.y
+            return float(self.share @ losses), share * slope[:, None]
         rows = np.arange(len(self.y))
         slope = softmax(margins, axis=1)
         slope[rows, self.y] -= 1
-        return float(-(share[:, 0] @ log_softmax(margins, axis=1)[rows, self.y])), share * slope
+        return float(-(self.share @ log_softmax(margins, axis=1)[rows, self.y])), share * slope
 
 
 def train(problem: Problem, held_out: Problem | None, options: Options, progress: Progress) -> Linear:
@@ -100,7 +119,7 @@ def train(problem: Problem, held_out: Problem | None, options: Options, progress
 
 
 def _solve(problem: Problem, *, l2: float, intercept: bool) -> Linear:
-    matrix, share = problem.matrix, problem.weights / problem.weights.sum()
+    matrix, share = problem.matrix, problem.share
     means = np.asarray(matrix.T @ share) if intercept else np.zeros(matrix.shape[1])
     centre = float(share @ problem.y) if intercept else 0.0
     weighted = sparse.diags(share) @ matrix if sparse.issparse(matrix) else matrix * share[:, None]
