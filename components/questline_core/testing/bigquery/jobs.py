@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from datetime import date
+from fnmatch import fnmatchcase
 from typing import Any
 
+import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,8 +19,8 @@ from questline_core.testing.bigquery.project import PROJECT, Job, Project, Refus
 from questline_core.testing.bigquery.values import parameters
 from questline_core.warehouse.columns import fit
 
-_INSERT = re.compile(r"INSERT INTO `([\w.]+)`")
-_CHANGED = re.compile(r"^\s*(?:DELETE FROM|UPDATE|INSERT INTO|MERGE(?: INTO)?) `?([\w.]+)`?")
+_INSERT = re.compile(r"INSERT INTO ([\w.`]+)")
+_CHANGED = re.compile(r"^\s*(?:DELETE FROM|UPDATE|INSERT INTO|MERGE(?: INTO)?) ([\w.`]+)")
 _LEAST_BYTES = 10 * 2**20
 """What is billed at least for each table that a query reads."""
 
@@ -108,7 +111,8 @@ def _without_transaction(project: Project, text: str, values: dict[str, Any]) ->
     return plain.replace("@@row_count", counted)
 
 
-def _rows(project: Project, table: str) -> int:
+def _rows(project: Project, path: str) -> int:
+    table = path.replace("`", "")
     return project.warehouse.describe(table).rows if table in project.warehouse.tables() else 0
 
 
@@ -172,10 +176,20 @@ def _store(  # noqa: PLR0913 - a load's facts
 
 
 def _fetch(project: Project, uris: list[str]) -> pa.Table:
-    import gcsfs  # noqa: PLC0415 - only where a storage server runs
-
-    files = gcsfs.GCSFileSystem(token="anon", endpoint_url=project.storage)  # noqa: S106 - no secret
-    paths = [path for uri in uris for path in files.glob(uri)]
-    if not paths:
+    found = [_download(project, bucket, name) for bucket, name in _objects(project, uris)]
+    if not found:
         raise Refused(404, "notFound", f"Not found: URI {uris[0]}")
-    return pa.concat_tables(pq.read_table(io.BytesIO(files.cat(path))) for path in paths)
+    return pa.concat_tables(pq.read_table(io.BytesIO(content)) for content in found)
+
+
+def _objects(project: Project, uris: list[str]) -> Iterator[tuple[str, str]]:
+    for uri in uris:
+        bucket, _, pattern = uri.removeprefix("gs://").partition("/")
+        listing = httpx.get(f"{project.storage}/storage/v1/b/{bucket}/o").json()
+        for item in listing.get("items", ()):
+            if fnmatchcase(item["name"], pattern):
+                yield bucket, item["name"]
+
+
+def _download(project: Project, bucket: str, name: str) -> bytes:
+    return httpx.get(f"{project.storage}/download/storage/v1/b/{bucket}/o/{name}", params={"alt": "media"}).content

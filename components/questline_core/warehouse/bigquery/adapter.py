@@ -19,7 +19,7 @@ from questline_core.warehouse.bigquery.appends import STAGING, KeyedAppends, sta
 from questline_core.warehouse.bigquery.failures import explained
 from questline_core.warehouse.bigquery.jobs import Jobs, again_if_missing
 from questline_core.warehouse.bigquery.settings import BigQuerySettings
-from questline_core.warehouse.bigquery.shapes import fields_of, schema_of, shaped
+from questline_core.warehouse.bigquery.shapes import fields_of, path, schema_of, shaped
 from questline_core.warehouse.bigquery.writes import StreamWriter
 from questline_core.warehouse.columns import fit, same_columns
 from questline_core.warehouse.port import Appended, Description, Estimate
@@ -116,14 +116,8 @@ class BigQueryWarehouse:
         if not _COLUMN.fullmatch(column):
             raise BadInput(f"{column!r} is no name of a column")
         self._table(table)
-        path = ".".join(f"`{part}`" for part in column.split("."))
         with explained(f"the erasure from {table}"):
-            return sum(
-                int(self._jobs.query(
-                    f"DELETE FROM `{name}` WHERE {path} IN UNNEST(@values)", {"values": list(values)}, kind="erase"  # noqa: S608 - names are checked
-                ).num_dml_affected_rows or 0)
-                for name in (table, *self._staging_of(table))
-            )  # fmt: skip
+            return sum(self._delete(name, path(column), values) for name in (table, *self._staging_of(table)))
 
     def version(self, table: str) -> str:
         """Name the version of the table's content: made when, changed when, and its rows, also those just streamed."""
@@ -151,12 +145,16 @@ class BigQueryWarehouse:
         self._writer.close()
         self._jobs.close()
 
+    def _delete(self, table: str, column: str, values: Sequence[Any]) -> int:
+        text = f"DELETE FROM {path(table)} WHERE {column} IN UNNEST(@values)"  # noqa: S608 - the names are checked
+        return int(self._jobs.query(text, {"values": list(values)}, kind="erase").num_dml_affected_rows or 0)
+
     def _rows(self, table: str, found: bigquery.Table) -> int:
         if found.table_type == "TABLE" and found.streaming_buffer is None:
             return int(found.num_rows)
         # Rows in the streaming buffer are not in the table's own number, and a view has none; this reads no column.
         with explained(f"counting {table}"):
-            return int(self._jobs.rows(f"SELECT COUNT(*) FROM `{table}`", {}, kind="count").column(0)[0].as_py())  # noqa: S608 - a checked name
+            return int(self._jobs.rows(f"SELECT COUNT(*) FROM {path(table)}", {}, kind="count").column(0)[0].as_py())  # noqa: S608 - a checked name
 
     def _truncating_load(self, table: str, destination: Any, rows: pa.Table, found: bigquery.Table | None) -> None:
         config = bigquery.LoadJobConfig(

@@ -23,7 +23,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random
 from questline_core.errors import BadInput
 from questline_core.warehouse.bigquery.failures import is_conflict
 from questline_core.warehouse.bigquery.jobs import Jobs
-from questline_core.warehouse.bigquery.shapes import quoted
+from questline_core.warehouse.bigquery.shapes import path, quoted
 from questline_core.warehouse.bigquery.writes import StreamWriter
 
 STAGING = "_questline_"
@@ -34,15 +34,15 @@ _STAGING_LIFE_MS = 24 * 3600 * 1000
 _MERGE = """
 DECLARE inserted INT64 DEFAULT 0;
 BEGIN TRANSACTION;
-INSERT INTO `{target}` ({columns})
+INSERT INTO {target} ({columns})
 SELECT {columns}
-FROM `{staging}` AS new
-WHERE new.{batch} = @batch AND NOT EXISTS (
-  SELECT 1 FROM `{target}` AS old WHERE old.`{key}` = new.`{key}`{window}
+FROM {staging} AS fresh
+WHERE fresh.{batch} = @batch AND NOT EXISTS (
+  SELECT 1 FROM {target} AS known WHERE known.{key} = fresh.{key}{window}
 )
-QUALIFY ROW_NUMBER() OVER (PARTITION BY new.`{key}` ORDER BY new.{batch}) = 1;
+QUALIFY ROW_NUMBER() OVER (PARTITION BY fresh.{key} ORDER BY fresh.{batch}) = 1;
 SET inserted = @@row_count;
-DELETE FROM `{staging}` WHERE {batch} = @batch;
+DELETE FROM {staging} WHERE {batch} = @batch;
 COMMIT TRANSACTION;
 SELECT inserted;
 """
@@ -114,10 +114,10 @@ def staging_name(name: str, table: bigquery.Table) -> str:
 def merge_text(name: str, staging: str, table: bigquery.Table, rows: pa.Table, key: str) -> str:
     """Write the script that brings staged rows into the table."""
     return _MERGE.format(
-        target=name,
-        staging=staging,
-        columns=quoted(rows.column_names),
-        key=key,
+        target=path(name),
+        staging=path(staging),
+        columns=quoted(*rows.column_names),
+        key=quoted(key),
         batch=_BATCH,
         window=_window(table, rows),
     )
@@ -130,9 +130,9 @@ def _window(table: bigquery.Table, rows: pa.Table) -> str:
         return ""
     days: list[Any] = rows.column(day).unique().to_pylist()
     known = ", ".join(f"DATE '{value}'" for value in sorted(value for value in days if value is not None))
-    tests = [f"old.`{day}` IN ({known})"] if known else []
-    tests += [f"old.`{day}` IS NULL"] if None in days else []
-    return f" AND ({' OR '.join(tests)})"
+    tests = [f"known.`{day}` IN ({known})"] if known else []
+    tests += [f"known.`{day}` IS NULL"] if None in days else []
+    return f" AND ({' OR '.join(tests)})" if tests else ""
 
 
 def _optional(field: bigquery.SchemaField) -> bigquery.SchemaField:

@@ -27,6 +27,7 @@ _LOGIN = (
     "there are no Google credentials that work: run `gcloud auth application-default login`, or let the pod use a"
     " service account (Workload Identity)"
 )
+_SERVER_REASONS = frozenset({"backendError", "internalError", "jobBackendError", "jobInternalError", "badGateway"})
 _LATER = frozenset({"quotaExceeded", "rateLimitExceeded", "jobRateLimitExceeded"})
 _NO_ANSWER = (
     exceptions.RetryError,
@@ -62,13 +63,30 @@ def is_conflict(error: BaseException) -> bool:
 
 def reason_of(error: exceptions.GoogleAPICallError) -> str:
     """Name the reason that BigQuery gives beside the text, such as `invalidQuery`; empty when it gives none."""
+    return _detail(error, "reason")
+
+
+def _detail(error: exceptions.GoogleAPICallError, name: str) -> str:
     details = [detail for detail in error.errors if isinstance(detail, dict)]
-    return str(details[0].get("reason", "")) if details else ""
+    return str(details[0].get(name, "")) if details else ""
+
+
+def is_server_fault(error: BaseException) -> bool:
+    """Tell whether BigQuery itself failed, so that the same call may pass another time.
+
+    The client gives every job error of a reason that it does not know the class of a server error, so the reason goes
+    before the class.
+    """
+    if not isinstance(error, exceptions.GoogleAPICallError):
+        return False
+    reason = reason_of(error)
+    return reason in _SERVER_REASONS if reason else isinstance(error, exceptions.ServerError)
 
 
 def explain(error: exceptions.GoogleAPICallError, doing: str, tables: Tables) -> QuestlineError:
     """Say in one sentence what BigQuery refused."""
-    text = _first_line(str(error.message))
+    # The client writes all details of a job's error behind its text; the first detail holds the text alone.
+    text = _first_line(_detail(error, "message") or str(error.message))
     wait = _why_to_wait(error, text, doing)
     if wait is not None:
         return NotReady(wait)
@@ -88,7 +106,7 @@ def _why_to_wait(error: exceptions.GoogleAPICallError, text: str, doing: str) ->
         return f"other processes kept changing the same table, so {doing} was given up; try again"
     if reason in {"stopped", "timeout"}:
         return f"{doing} was stopped: {text}; ask for less, or raise QUESTLINE_BIGQUERY_TIMEOUT_S"
-    return f"BigQuery failed at {doing}: {text}; try again" if isinstance(error, exceptions.ServerError) else None
+    return f"BigQuery failed at {doing}: {text}; try again" if is_server_fault(error) else None
 
 
 def _refusal(text: str, doing: str, tables: Tables) -> str:

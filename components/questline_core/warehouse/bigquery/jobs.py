@@ -12,14 +12,13 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import bigquery
 
 from questline_core.errors import BadInput
-from questline_core.warehouse.bigquery.failures import reason_of
+from questline_core.warehouse.bigquery.failures import is_server_fault
 from questline_core.warehouse.bigquery.parameters import fill, parameters_of
 from questline_core.warehouse.bigquery.settings import BigQuerySettings
 from questline_core.warehouse.bigquery.shapes import plain
 
 _REQUEST_TIMEOUT_S = 60.0
 """One HTTP request; what takes longer is asked for again, and the job goes on meanwhile."""
-_FAILED_BUT_MAY_PASS = frozenset({"backendError", "internalError", "jobBackendError", "jobInternalError"})
 _Got = TypeVar("_Got")
 _Config = TypeVar("_Config", bigquery.QueryJobConfig, bigquery.LoadJobConfig)
 
@@ -31,7 +30,7 @@ class Jobs:
         self.client = _client(project, location, settings)
         self._settings, self._timeout_s = settings, settings.bigquery_timeout_s
         self.retry = bigquery.DEFAULT_RETRY.with_timeout(self._timeout_s)
-        self._job_retry = bigquery.DEFAULT_RETRY.with_predicate(_job_may_pass).with_timeout(self._timeout_s)
+        self._job_retry = bigquery.DEFAULT_RETRY.with_predicate(is_server_fault).with_timeout(self._timeout_s)
 
     @property
     def call(self) -> dict[str, Any]:
@@ -139,12 +138,6 @@ def again_if_missing(make: Callable[[], object], act: Callable[[], _Got]) -> _Go
             raise
     make()
     return act()
-
-
-def _job_may_pass(error: BaseException) -> bool:
-    return isinstance(error, exceptions.GoogleAPICallError) and (
-        isinstance(error, exceptions.ServerError) or reason_of(error) in _FAILED_BUT_MAY_PASS
-    )
 
 
 def _client(project: str, location: str | None, settings: BigQuerySettings) -> bigquery.Client:

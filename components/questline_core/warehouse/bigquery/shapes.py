@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -85,9 +85,14 @@ def plain(table: pa.Table) -> pa.Table:
     return table if schema.equals(table.schema, check_metadata=True) else table.cast(schema)
 
 
-def quoted(names: Sequence[str]) -> str:
-    """Write names of columns for a query."""
+def quoted(*names: str) -> str:
+    """Write names of columns for a query, with commas between them."""
     return ", ".join(f"`{name}`" for name in names)
+
+
+def path(name: str) -> str:
+    """Write a name with dots, such as DATASET.TABLE or RECORD.FIELD, for a query."""
+    return ".".join(f"`{part}`" for part in name.split("."))
 
 
 def _plain(type_: pa.DataType) -> pa.DataType:
