@@ -94,7 +94,7 @@ class Problem:
         if self.outputs == 1:
             margin = margins[:, 0]
             small = np.exp(-np.abs(margin))  # one exponential gives both the loss and its slope, without overflow
-            losses = np.maximum(margin, 0) + np.log1p(small) - self.y * margin
+            losses = np.maximum(margin, 0) + np.log(1 + small) - self.y * margin
             slope = np.where(margin >= 0, 1.0, small) / (1 + small) - self.y
             return float(self.share @ losses), share * slope[:, None]
         rows = np.arange(len(self.y))
