@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -92,7 +91,6 @@ def _told(feature: Feature) -> dict[str, Any]:
 
 
 def _saved_model(model: Model, folder: Path) -> None:
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf  # noqa: PLC0415 - slow to load, and needed for this export only
 
     module = tf.Module()
