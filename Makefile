@@ -1,6 +1,6 @@
 # make alone lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: bench-stream help setup demo test test-faults check lint types arrows generated pytest format generate clean
+.PHONY: bench-stream help setup demo test test-faults test-gcp check lint types arrows generated pytest format generate clean
 
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
@@ -73,6 +73,9 @@ generate: setup ## Make the generated files again from the .proto files
 
 bench-stream: setup ## What an event costs in the simulator, the broker and the stream
 	@for bench in simulate broker stream; do $(BIN)/python tests/benchmarks/bench_$$bench.py || exit 1; done
+
+test-gcp: setup ## The cloud adapters against a real project: make test-gcp PROJECT=my-project[/LOCATION] [BUCKET=my-bucket]
+	QUESTLINE_GCP_PROJECT=$(PROJECT) QUESTLINE_GCP_BUCKET=$(BUCKET) $(BIN)/pytest tests/gcp
 
 clean: ## Remove the environment and all that was made here
 	rm -rf $(VENV) .tools .questline demo-out

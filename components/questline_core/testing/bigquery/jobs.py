@@ -165,7 +165,11 @@ def _store(  # noqa: PLR0913 - a load's facts
         project.warehouse.create(table, rows.schema)
         truncate = True
     if day is not None:
-        project.warehouse.replace(table, rows, partition=day)
+        column = known["timePartitioning"]["field"]
+        others = f"SELECT * FROM {table} WHERE {column} IS DISTINCT FROM @day"  # noqa: S608 - names of the tests
+        schema = project.warehouse.describe(table).schema
+        kept_rows = fit(project.warehouse.query(others, day=day), schema, table)
+        project.warehouse.replace(table, pa.concat_tables([kept_rows, fit(rows, schema, table)]))
     elif truncate:
         project.warehouse.replace(table, rows)
         kept = {key: load[key] for key in ("timePartitioning", "clustering") if key in load}

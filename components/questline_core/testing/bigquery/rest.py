@@ -64,6 +64,15 @@ def _insert_dataset(project: Project, _match: re.Match[str], _query: dict[str, s
     return body
 
 
+def _delete_dataset(project: Project, match: re.Match[str], _query: dict[str, str], _body: dict[str, Any]) -> Any:
+    project.need_dataset(match[1])
+    for table in project.warehouse.tables():
+        if table.startswith(f"{match[1]}."):
+            project.warehouse.query(f"DROP TABLE {table}")
+    del project.datasets[match[1]]
+    return {}
+
+
 def _list_datasets(project: Project, _match: re.Match[str], _query: dict[str, str], _body: dict[str, Any]) -> Any:
     references = [{"projectId": PROJECT, "datasetId": name} for name in sorted(project.datasets)]
     return {"datasets": [{"id": name["datasetId"], "datasetReference": name} for name in references]}
@@ -98,6 +107,7 @@ _CALLS: tuple[tuple[str, re.Pattern[str], Call], ...] = tuple(
         ("GET", r"/queries/([^/]+)", _results),
         ("POST", r"/datasets", _insert_dataset),
         ("GET", r"/datasets", _list_datasets),
+        ("DELETE", r"/datasets/(\w+)", _delete_dataset),
         ("POST", r"/datasets/(\w+)/tables", _insert_table),
         ("GET", r"/datasets/(\w+)/tables", _list_tables),
         ("GET", r"/datasets/(\w+)/tables/([\w$]+)", _get_table),
@@ -125,6 +135,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self._answer(self._upload if self.path.startswith("/upload/") else self._call)
+
+    def do_DELETE(self) -> None:
+        self._answer(self._call)
 
     def do_PUT(self) -> None:
         self._answer(self._chunk)

@@ -30,6 +30,7 @@ _PROJECT = re.compile(r"(?P<project>[a-z][a-z0-9.:-]{4,60}[a-z0-9])(?:/(?P<locat
 _FORMATS = {".parquet": "PARQUET", ".ndjson": "NEWLINE_DELIMITED_JSON", ".jsonl": "NEWLINE_DELIMITED_JSON",
             ".json": "NEWLINE_DELIMITED_JSON", ".csv": "CSV", ".avro": "AVRO"}  # fmt: skip
 _TIB = 2**40
+_VIEWS = frozenset({"VIEW", "MATERIALIZED_VIEW"})
 
 
 class BigQueryWarehouse:
@@ -125,14 +126,14 @@ class BigQueryWarehouse:
         return f"{_millis(found.created)}.{_millis(found.modified)}.{self._rows(table, found)}"
 
     def tables(self) -> Sequence[str]:
-        """Name all tables and views of the project, sorted."""
+        """Name all tables of the project, sorted; views are none."""
         client, call = self._jobs.client, self._jobs.call
         with explained("listing the tables"):
             return sorted(
                 f"{dataset.dataset_id}.{item.table_id}"
                 for dataset in client.list_datasets(**call)
                 for item in client.list_tables(dataset.reference, **call)
-                if not item.table_id.startswith(STAGING)
+                if item.table_type not in _VIEWS and not item.table_id.startswith(STAGING)
             )
 
     def describe(self, table: str) -> Description:
@@ -175,10 +176,11 @@ class BigQueryWarehouse:
 
     def _replace_day(self, table: str, day: date, rows: pa.Table) -> None:
         found = self._table(table)
+        schema = schema_of(found.schema)
         column = found.time_partitioning.field if found.time_partitioning else None
-        if column is None:
+        if column is None or schema.field(column).type != pa.date32():
             raise BadInput(f"{table} is not divided into days; make it with PARTITION BY a DATE column")
-        fitted = fit(rows, schema_of(found.schema), table)
+        fitted = fit(rows, schema, table)
         others = [value for value in fitted.column(column).unique().to_pylist() if value != day]
         if others:
             raise BadInput(f"rows for {day} of {table} have {others[0]} in {column}; nothing was replaced")

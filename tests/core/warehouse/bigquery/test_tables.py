@@ -40,7 +40,7 @@ def test_the_events_table_is_laid_out_and_described_by_the_contract(
     resource = google.project.table(EVENTS)
     columns = {column["name"]: column for column in resource["schema"]["fields"]}
     assert resource["timePartitioning"] == {"type": "DAY", "field": "event_date"}
-    assert resource["clustering"] == {"fields": ["event_name", "user_pseudo_id"]}
+    assert resource["clustering"] == {"fields": ["user_pseudo_id", "event_name"]}
     assert columns["event_id"]["mode"] == "REQUIRED"
     assert columns["event_id"]["description"].startswith("Chosen by the client")
     assert same_columns(warehouse.describe(EVENTS).schema, arrow_schema(Event))
@@ -94,7 +94,7 @@ def test_a_replacement_keeps_the_layout(google: StandIn, warehouse: BigQueryWare
     warehouse.replace(EVENTS, warehouse.query("SELECT * FROM telemetry.events"))
 
     assert google.project.table(EVENTS)["timePartitioning"]["field"] == "event_date"
-    assert google.project.table(EVENTS)["clustering"] == {"fields": ["event_name", "user_pseudo_id"]}
+    assert google.project.table(EVENTS)["clustering"] == {"fields": ["user_pseudo_id", "event_name"]}
 
 
 def test_a_large_table_is_uploaded_in_parts(warehouse: BigQueryWarehouse) -> None:
