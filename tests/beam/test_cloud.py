@@ -31,7 +31,12 @@ def test_the_job_reads_a_subscription_by_the_time_of_arrival_and_streams(tmp_pat
 
 def test_a_topic_is_refused_because_it_keeps_nothing_for_a_job_that_is_down(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="'projects/flood-game/topics/events' is no subscription; give it as projects/"):
-        build(PlatformSettings(home=tmp_path), subscription="projects/flood-game/topics/events", dead_letters="", options=[])
+        build(
+            PlatformSettings(home=tmp_path),
+            subscription="projects/flood-game/topics/events",
+            dead_letters="",
+            options=[],
+        )
 
 
 def test_a_message_keeps_its_id_so_that_a_reject_that_comes_again_is_known() -> None:

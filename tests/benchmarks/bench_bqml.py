@@ -43,7 +43,7 @@ def compare(what: str, ours: Callable[[], object], plain: Callable[[], object]) 
     """Run both in turn and print the ratio of their least times."""
     turns = [(cpu_s(ours), cpu_s(plain)) for _ in range(TURNS)]
     one, other = (min(times) for times in zip(*turns, strict=True))
-    print(f"{what}: {one / other:.2f} times ({one:.2f} s against {other:.2f} s of CPU)")  # noqa: T201 - it reports
+    print(f"{what}: {one / other:.2f} times ({one:.2f} s against {other:.2f} s of CPU)")
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
         connection.execute("CREATE SCHEMA game")
         connection.execute(GENERATED)
         bqml = Executor(connection, folder)
-        print(f"{ROWS} generated rows, 10 numbers, 2 categories, 50 iterations")  # noqa: T201 - it reports
+        print(f"{ROWS} generated rows, 10 numbers, 2 categories, 50 iterations")
         _trees(bqml, connection)
         _logistic(bqml, connection)
 

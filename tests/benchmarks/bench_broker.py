@@ -4,8 +4,6 @@ Run it as a script. CPU is user and system time of all threads; the rounds of al
 with the median, because a busy machine only adds. An event is 400 bytes with the gateway's five attributes.
 """
 
-# ruff: noqa: T201 - prints its figures
-
 from __future__ import annotations
 
 import asyncio
@@ -23,7 +21,7 @@ from threading import Thread
 
 import grpc
 import uvloop
-from google.cloud import pubsub_v1
+from google.cloud import pubsub_v1  # type: ignore[attr-defined]
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcTransport
 
 from questline_core.broker.port import EVENT, Message

@@ -1,7 +1,5 @@
 """How fast players are generated: CPU time of one process, from nothing to serialized events in order of arrival."""
 
-# ruff: noqa: T201 - prints its figures
-
 from __future__ import annotations
 
 import resource

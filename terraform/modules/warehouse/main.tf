@@ -64,9 +64,8 @@ resource "google_bigquery_table" "rejects" {
   labels              = var.labels
   deletion_protection = var.deletion_protection
 
-  time_partitioning {
+  time_partitioning { # by the day on which a row came
     type          = "DAY"
-    field         = "received_time"
     expiration_ms = var.reject_days * local.day_ms
   }
 }

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -29,14 +30,14 @@ def test_the_registered_schema_has_one_message_and_imports_nothing(tmp_path: Pat
 
 def test_what_the_contract_writes_is_read_without_an_unknown_field(tmp_path: Path) -> None:
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(compiled(tmp_path))  # type: ignore[no-untyped-call]
-    registered = message_factory.GetMessageClass(pool.FindMessageTypeByName("Event"))  # type: ignore[no-untyped-call]
+    pool.Add(compiled(tmp_path))
+    registered = message_factory.GetMessageClass(pool.FindMessageTypeByName("Event"))
     event = Event(event_id="e1", event_timestamp=2**62 + 1, is_test=False)
     param = event.event_params.add(key="level")
     param.value.int_value = -8048149271648124879
     event.device.web_info.browser = "Firefox"
 
-    read = registered.FromString(event.SerializeToString())
+    read: Any = registered.FromString(event.SerializeToString())
 
     assert read.event_params[0].value.int_value == -8048149271648124879
     assert read.device.web_info.browser == "Firefox"
