@@ -1,0 +1,168 @@
+"""The chart: what it renders is bounded, unprivileged and closed, and what cannot work is refused with a sentence."""
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+CHART = Path(__file__).parents[2] / "helm" / "questline"
+CLOUD = ("--set=addresses.broker=pubsub:game/events", "--set=addresses.warehouse=bigquery:game/EU")
+PRESETS = {"laptop": (), "autopilot": CLOUD, "production": CLOUD}
+EVERYTHING = ("--set=load.enabled=true", "--set=monitoring.podMonitoring=true", "--set=monitoring.dashboards=true")
+
+
+def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("helm")
+    if not program:
+        pytest.skip("helm is not installed: nothing can be rendered")
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=60)
+
+
+def template(*values: str) -> subprocess.CompletedProcess[str]:
+    return helm("template", "game", str(CHART), "--namespace=questline", "--kube-version=1.34.4", *values)
+
+
+@pytest.fixture(scope="module", params=PRESETS)
+def objects(request: pytest.FixtureRequest) -> list[dict[str, Any]]:
+    preset = request.param
+    done = template(f"--values={CHART}/values-{preset}.yaml", *PRESETS[preset], *EVERYTHING)
+    assert done.returncode == 0, done.stderr
+    return [document for document in yaml.safe_load_all(done.stdout) if document]
+
+
+def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for made in objects:
+        if made["kind"] in {"Deployment", "Job"}:
+            yield made["metadata"]["name"], made["spec"]["template"]["spec"]
+        elif made["kind"] == "Pod":
+            yield made["metadata"]["name"], made["spec"]
+
+
+def containers(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, pod in pods(objects):
+        yield from ((name, container) for container in pod["containers"])
+    for runtime in (made for made in objects if made["kind"] == "ServingRuntime"):
+        yield from (("runtime", container) for container in runtime["spec"]["containers"])
+
+
+def test_the_linter_has_nothing_to_say() -> None:
+    done = helm("lint", "--strict", str(CHART), f"--values={CHART}/values-laptop.yaml")
+
+    assert done.returncode == 0, done.stdout
+
+
+def test_no_container_is_root_or_writes_to_its_image(objects: list[dict[str, Any]]) -> None:
+    for name, container in containers(objects):
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"], name
+        assert security["allowPrivilegeEscalation"] is False, name
+        assert security["capabilities"] == {"drop": ["ALL"]}, name
+    for name, pod in pods(objects):
+        assert pod["securityContext"]["runAsNonRoot"], name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+
+
+def test_every_container_says_what_it_needs_and_no_image_is_latest(objects: list[dict[str, Any]]) -> None:
+    for name, container in containers(objects):
+        assert {"cpu", "memory"} <= container["resources"]["requests"].keys(), name
+        assert "memory" in container["resources"]["limits"], name
+        assert ":latest" not in container["image"], name
+        assert ":" in container["image"], name
+
+
+def test_rights_name_what_they_allow(objects: list[dict[str, Any]]) -> None:
+    roles = [made for made in objects if made["kind"] == "Role"]
+
+    assert [made["kind"] for made in objects if made["kind"].startswith("ClusterRole")] == []
+    assert roles
+    for rule in (rule for role in roles for rule in role["rules"]):
+        assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
+        assert "secrets" not in rule["resources"]
+
+
+def test_only_pods_that_ask_the_api_server_hold_a_token_for_it(objects: list[dict[str, Any]]) -> None:
+    assert all(made["automountServiceAccountToken"] is False for made in objects if made["kind"] == "ServiceAccount")
+    with_token = {name for name, pod in pods(objects) if pod.get("automountServiceAccountToken")}
+    assert with_token == {"game-gateway", "game-trigger"}
+
+
+def test_nothing_goes_in_or_out_that_is_not_named(objects: list[dict[str, Any]]) -> None:
+    policies = {made["metadata"]["name"]: made["spec"] for made in objects if made["kind"] == "NetworkPolicy"}
+    deny = policies["game-deny"]
+
+    assert deny["policyTypes"] == ["Ingress", "Egress"]
+    assert "ingress" not in deny
+    assert [port["port"] for rule in deny["egress"] for port in rule["ports"]] == [53, 53]
+
+
+def test_the_load_test_ends(objects: list[dict[str, Any]]) -> None:
+    (job,) = (made["spec"] for made in objects if made["kind"] == "Job")
+
+    assert job["backoffLimit"] == 0
+    assert job["activeDeadlineSeconds"] == 180 + 120
+    assert job["template"]["spec"]["restartPolicy"] == "Never"
+
+
+def test_scaling_watches_the_deployment_beside_it(objects: list[dict[str, Any]]) -> None:
+    deployments = {made["metadata"]["name"]: made for made in objects if made["kind"] == "Deployment"}
+    for scaler in (made for made in objects if made["kind"] == "HorizontalPodAutoscaler"):
+        target = deployments[scaler["spec"]["scaleTargetRef"]["name"]]
+        assert scaler["metadata"].get("namespace") == target["metadata"].get("namespace")
+        assert "replicas" not in target["spec"], "the scaler and the chart would fight over the number of pods"
+        assert "cpu" in target["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]
+
+
+def test_an_upgrade_leaves_alone_what_pipelines_rolled_out() -> None:
+    first = "serving.first.spend"
+    done = template(
+        f"--values={CHART}/values-laptop.yaml",
+        f"--set={first}.revision=v1,{first}.format=questline,{first}.storageUri=pvc://models/spend/v1",
+    )
+    (service,) = (d for d in yaml.safe_load_all(done.stdout) if d and d["kind"] == "InferenceService")
+
+    assert service["metadata"]["annotations"]["helm.sh/hook"] == "post-install"
+    assert service["spec"]["predictor"]["name"] == "v1"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ((), "telemetry would be lost with the pods"),
+        (("--set=stream.enabled=true", *CLOUD), "needs storage.enabled=true"),
+        (("--set=storage.enabled=true",), "set gateway.replicas=1"),
+        (("--set=storage.enabled=true", "--set=gateway.replicas=1", *CLOUD), "nothing uses the volume"),
+        (("--set=gateway.replica=2", *CLOUD), "replica"),
+        (("--set=images.tag=latest", *CLOUD), "latest"),
+        (("--set=images.gateway.digest=abc", *CLOUD), "digest"),
+        (("--set=gateway.env.PATH=/bin", *CLOUD), "PATH"),
+        (("--set=load.seconds=0", *CLOUD), "seconds"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(values: tuple[str, ...], sentence: str) -> None:
+    done = template(*values)
+
+    assert done.returncode != 0
+    assert sentence in done.stderr
+
+
+def test_the_pods_of_a_digest_run_that_image() -> None:
+    digest = "sha256:" + "a" * 64
+    done = template(*CLOUD, "--set=images.repository=images.example.com/game", f"--set=images.gateway.digest={digest}")
+
+    assert f"image: images.example.com/game/gateway@{digest}" in done.stdout
+
+
+def test_production_demands_keys_and_encryption(objects: list[dict[str, Any]]) -> None:
+    done = template(f"--values={CHART}/values-production.yaml", *CLOUD)
+    (gateway,) = (
+        d
+        for d in yaml.safe_load_all(done.stdout)
+        if d and d["metadata"]["name"] == "game-gateway" and d["kind"] == "Deployment"
+    )
+    secrets = {v["secret"]["secretName"] for v in gateway["spec"]["template"]["spec"]["volumes"] if "secret" in v}
+
+    assert secrets == {"gateway-tls", "gateway-keys"}
