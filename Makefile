@@ -1,6 +1,6 @@
 # make alone lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: bench-stream help setup demo test test-faults test-gcp check lint types arrows generated pytest format generate clean
+.PHONY: bench-bqml bench-lookup bench-stream help setup demo test test-faults test-gcp check lint types arrows generated pytest format generate clean
 
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
@@ -14,7 +14,7 @@ DATA := ../shared/data
 EVENTS ?= $(wildcard $(DATA)/flood_it_events/events.ndjson) $(addsuffix =waves,$(wildcard $(DATA)/waves_events/events.ndjson))
 
 help: ## List what make can do
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 setup: $(READY) ## Install everything into .venv (needs only Python 3.11+; uv is fetched if it is missing)
 
@@ -73,6 +73,12 @@ generate: setup ## Make the generated files again from the .proto files
 
 bench-stream: setup ## What an event costs in the simulator, the broker and the stream
 	@for bench in simulate broker stream; do $(BIN)/python tests/benchmarks/bench_$$bench.py || exit 1; done
+
+bench-bqml: setup ## BigQuery ML on this machine beside plain scikit-learn and XGBoost
+	$(BIN)/python tests/benchmarks/bench_bqml.py
+
+bench-lookup: setup ## The lookup of 1 and 10 million players beside a dict and DuckDB (three minutes, 4 GB)
+	$(BIN)/python tests/benchmarks/bench_lookup.py
 
 test-gcp: setup ## The cloud adapters against a real project: make test-gcp PROJECT=my-project[/LOCATION] [BUCKET=my-bucket]
 	QUESTLINE_GCP_PROJECT=$(PROJECT) QUESTLINE_GCP_BUCKET=$(BUCKET) $(BIN)/pytest tests/gcp

@@ -14,7 +14,7 @@ from questline_core.errors import BadInput
 SCHEMA_VERSION = 2
 BUSY_TIMEOUT_S = 10.0
 PAGE_BYTES = 16 << 10
-"""SQLite writes the log by two calls a page, so that commits of a group cost a third less than with pages of 4 KiB."""
+"""SQLite writes the log by two calls a page, so that commits of a group cost less than with pages of 4 KiB."""
 WAL_KEPT_BYTES = 4 << 20
 """The write-ahead log is copied into the database when it has this size, and cut back to it afterwards."""
 
