@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 
 from questline_core.broker.port import EVENT, Message
-from questline_core.broker.spool import Spool, open_spool, writer
+from questline_core.broker.spool import Spool, open_spool, reader, writer
 from questline_core.errors import BrokerFull
 
 LEASE_S = 30.0
@@ -36,7 +36,9 @@ async def fill(spool: Spool, batch: Sequence[Message], *, at_most: int) -> int:
     raise AssertionError(f"never full after {at_most} batches")
 
 
-async def test_the_file_shrinks_after_consumption(bench: Bench) -> None:
+async def test_the_file_shrinks_after_consumption(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reader, "KEPT_FREE_BYTES", 4 << 20)
+    monkeypatch.setattr(reader, "VACUUM_BYTES", 8 << 20)
     spool, database = bench.open(process="gateway-0"), bench.folder / "gateway-0.db"
     for _ in range(50):
         await spool.publish(payloads(100, 10_000))

@@ -17,6 +17,7 @@ from questline_core.broker.spool.database import unusable
 from questline_core.broker.spool.reader import Held, Positions, Reader, parse_ack_ids
 from questline_core.broker.spool.writer import Writer
 from questline_core.errors import BadInput, NotReady
+from questline_core.garbage import held_back
 
 DEFAULT_PROCESS = "gateway-0"
 MAX_BYTES = 4 << 30
@@ -55,7 +56,7 @@ class Spool:
             reader = readers[(i + self._turn) % len(readers)]
             if len(deliveries) == max_messages:
                 break
-            with self._served(reader):
+            with self._served(reader), held_back():
                 deliveries += reader.take(max_messages - len(deliveries), now=now, until=now + lease_s)
         return deliveries
 

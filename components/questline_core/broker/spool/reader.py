@@ -17,8 +17,9 @@ from questline_core.broker.spool import database, erasure, positions
 from questline_core.broker.spool.group import DamagedGroup, StoredGroup, unpack
 from questline_core.errors import NotReady
 
-KEPT_FREE_BYTES = 8 << 20
-"""Free pages up to this size stay in the file for the next events; what is more is given back to the disk."""
+KEPT_FREE_BYTES = 64 << 20
+"""Free pages up to this size stay in the file for the next events; what is more is given back to the disk, which costs
+more than an event's whole way through the spool."""
 
 VACUUM_BYTES = 16 << 20
 """Given back at once: publishing waits meanwhile."""
@@ -249,7 +250,7 @@ class Reader:
 
     def _give_space_back(self) -> None:
         surplus = database.free_bytes(self._connection) - KEPT_FREE_BYTES
-        if surplus < KEPT_FREE_BYTES:
+        if surplus < VACUUM_BYTES:
             return
         pages = min(surplus, VACUUM_BYTES) // database.page_bytes(self._connection)
         # `execute` would end this pragma after its first page.
