@@ -7,7 +7,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, cast
 
 from questline_core.features.online import Moment
-from questline_core.features.state import STATE_FIELDS, PlayerState
+from questline_core.features.state import STATE_FIELDS, PlayerState, state_of
 from questline_core.warehouse.files import sql
 from questline_core.warehouse.port import Warehouse
 
@@ -52,9 +52,10 @@ def _texts(table: pa.Table, column: str) -> list[str]:
 
 
 def _states(table: pa.Table) -> Iterator[PlayerState | None]:
-    columns = [table[name].to_pylist() for name in STATE_FIELDS]
-    for values in zip(*columns, strict=True):
-        yield None if values[0] is None else PlayerState(**dict(zip(STATE_FIELDS, values, strict=True)))
+    columns = [table[name].to_pylist() for name in STATE_FIELDS[:-1]]
+    recent = ([slot.values() for slot in slots or ()] for slots in table["recent"].to_pylist())
+    for values in zip(*columns, recent, strict=True):
+        yield None if values[0] is None else state_of(values)
 
 
 def _moments(table: pa.Table) -> Iterator[Moment]:

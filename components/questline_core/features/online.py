@@ -7,10 +7,10 @@ other. Inputs are counts and spans of time: no ids, and no clock that a later da
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from questline_core.features.state import PlayerState
+from questline_core.features.state import SLOT_MICROS, PlayerState, Slot
 from questline_core.pb.telemetry_pb2 import Event
 
 NUMBERS = (
@@ -36,6 +36,19 @@ NUMBERS = (
     "spends",
     "spend_sum",
     "last_spend_value",
+    "skill",
+    "events_1h",
+    "fails_1h",
+    "spends_1h",
+    "spend_sum_1h",
+    "events_24h",
+    "fails_24h",
+    "spends_24h",
+    "spend_sum_24h",
+    "events_7d",
+    "fails_7d",
+    "spends_7d",
+    "spend_sum_7d",
 )
 """Inputs of the spend model that are numbers; NaN is "not known"."""
 
@@ -46,6 +59,7 @@ Inputs = Mapping[str, float | str]
 
 _HOUR, _DAY = 3_600_000_000, 86_400_000_000  # microseconds
 _NEW = PlayerState()
+_WINDOWS = {"1h": 6, "24h": 144, "7d": 1008}  # slots, the one of the moment among them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +112,8 @@ def inputs_at(state: PlayerState | None, moment: Moment) -> dict[str, float | st
         "spends": float(known.spends),
         "spend_sum": known.spend_sum,
         "last_spend_value": _number(known.last_spend_value),
+        "skill": _skill(known),
+        **_windows(known.recent, moment.at_micros // SLOT_MICROS),
         "event_name": moment.event_name,
         "country": moment.country or known.country or "",
         "language": base_language(moment.language or known.language),
@@ -121,6 +137,25 @@ def _spans(known: PlayerState, moment: Moment) -> dict[str, float]:
         "days_since_last_spend": _since(known.last_spend_micros, now, _DAY),
         "local_hour": math.nan if offset_s is None else (now + offset_s * 1_000_000) % _DAY / _HOUR,
     }
+
+
+def _skill(known: PlayerState) -> float:
+    """Give the share of finished levels that were completed."""
+    finished = known.levels_completed + known.levels_failed
+    return known.levels_completed / finished if finished else math.nan
+
+
+def _windows(recent: Iterable[Slot], now: int) -> dict[str, float]:
+    """Add up the slots of each window that ends with the slot of the moment."""
+    found: dict[str, float] = {}
+    slots = [slot for slot in recent if now - slot.slot < _WINDOWS["7d"]]
+    for name, length in _WINDOWS.items():
+        inside = [slot for slot in slots if now - slot.slot < length]
+        found[f"events_{name}"] = float(sum(slot.events for slot in inside))
+        found[f"fails_{name}"] = float(sum(slot.fails for slot in inside))
+        found[f"spends_{name}"] = float(sum(slot.spends for slot in inside))
+        found[f"spend_sum_{name}"] = float(sum(slot.spend_sum for slot in inside))
+    return found
 
 
 def _moment(event: Event) -> Moment:

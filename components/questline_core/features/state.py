@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import json
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
-LAYOUT = 1
+LAYOUT = 2
 """Changes whenever the fields do. A state of another layout counts as unknown until the next refresh."""
+
+
+SLOT_MICROS = 600_000_000
+"""Recent events are counted by slots of ten minutes, numbered since 1970-01-01 UTC."""
+
+
+class Slot(NamedTuple):
+    """What a player did within ten minutes."""
+
+    slot: int
+    events: int
+    fails: int
+    """Levels failed."""
+    spends: int
+    spend_sum: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +64,8 @@ class PlayerState:
     language: str | None = None
     operating_system: str | None = None
     time_zone_offset_seconds: int | None = None
+    recent: tuple[Slot, ...] = ()
+    """The slots with events within seven days before the last event, in order."""
 
 
 STATE_FIELDS = tuple(field.name for field in fields(PlayerState))
@@ -55,10 +74,18 @@ STATE_FIELDS = tuple(field.name for field in fields(PlayerState))
 
 def encode(state: PlayerState) -> bytes:
     """Pack a state: a JSON array of the layout and every field, so that 64-bit integers stay exact."""
-    return json.dumps((LAYOUT, *astuple(state)), separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(
+        (LAYOUT, *(getattr(state, name) for name in STATE_FIELDS)), separators=(",", ":"), ensure_ascii=False
+    ).encode()
 
 
 def decode(packed: bytes | memoryview) -> PlayerState | None:
     """Unpack a state; None when another layout wrote it."""
     layout, *values = json.loads(bytes(packed))
-    return PlayerState(**dict(zip(STATE_FIELDS, values, strict=True))) if layout == LAYOUT else None
+    return state_of(values) if layout == LAYOUT else None
+
+
+def state_of(values: Iterable[Any]) -> PlayerState:
+    """Make a state of the values of its fields, in their order, with the slots as sequences."""
+    known = dict(zip(STATE_FIELDS, values, strict=True))
+    return PlayerState(**known | {"recent": tuple(Slot(*slot) for slot in known["recent"] or ())})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from questline_core.features.online import NUMBERS, TEXTS, base_language, missing_inputs, spend_inputs
-from questline_core.features.state import PlayerState
+from questline_core.features.state import SLOT_MICROS, PlayerState, Slot
 from questline_core.pb.telemetry_pb2 import Device, Event, Geo
 from questline_core.testing.event_tables import DAY, MONDAY
 
@@ -115,3 +116,20 @@ def test_no_input_changes_when_everything_happens_a_week_later() -> None:
 )
 def test_a_language_is_known_without_its_region(code: str | None, language: str) -> None:
     assert base_language(code) == language
+
+
+def test_a_window_ends_with_the_moment_and_not_with_the_last_event() -> None:
+    slot = MONDAY // SLOT_MICROS
+    recent = (Slot(slot - 1008, 9, 9, 9, 9.0), Slot(slot - 100, 8, 4, 2, 5.0), Slot(slot - 3, 2, 1, 1, 3.0))
+    busy = replace(ANNA, recent=recent)
+
+    now, tomorrow = spend_inputs(busy, an_event_at()), spend_inputs(busy, an_event_at(MONDAY + DAY))
+
+    assert [now[f"events_{window}"] for window in ("1h", "24h", "7d")] == [2, 10, 10]
+    assert (now["fails_24h"], now["spends_24h"], now["spend_sum_24h"]) == (5, 3, 8)
+    assert [tomorrow[f"spend_sum_{window}"] for window in ("1h", "24h", "7d")] == [0, 0, 8]
+
+
+def test_skill_is_the_share_of_levels_that_were_completed() -> None:
+    assert math.isnan(float(spend_inputs(ANNA, an_event_at())["skill"]))
+    assert spend_inputs(replace(ANNA, levels_completed=3, levels_failed=1), an_event_at())["skill"] == 0.75

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from questline_core.features.moments import sampled_moments, states_now
 from questline_core.features.online import Moment, inputs_at, spend_inputs
 from questline_core.features.refresh import refresh
-from questline_core.features.state import PlayerState
+from questline_core.features.state import STATE_FIELDS, PlayerState, Slot
 from questline_core.features.store import open_reader, open_writer
-from questline_core.pb.telemetry_pb2 import Device, Event, Geo, Param, ParamValue
+from questline_core.pb.telemetry_pb2 import Device, Event, Geo, Param, ParamValue, UserPropertyValue
 from questline_core.testing.event_tables import DAY, MONDAY, an_event, fill
 from questline_core.warehouse.port import Warehouse, open_warehouse
 from questline_ingest.simulate import World, simulate
@@ -54,9 +54,22 @@ def number_of(event: Event, key: str) -> float | None:
     return None
 
 
+def with_slot(recent: tuple[Slot, ...], event: Event, spent: float | None) -> tuple[Slot, ...]:
+    """Count the event in its slot of ten minutes, and drop what is seven days older."""
+    now = event.event_timestamp // (10 * MINUTE)
+    slots = {slot.slot: slot for slot in recent}
+    old = slots.get(now, Slot(now, 0, 0, 0, 0.0))
+    fails = event.event_name.startswith("level_fail")
+    slots[now] = Slot(
+        now, old.events + 1, old.fails + fails, old.spends + (spent is not None), old.spend_sum + (spent or 0)
+    )
+    return tuple(slots[number] for number in sorted(slots) if number > max(slots) - 7 * 144)
+
+
 def add(state: PlayerState, event: Event, days: set[int]) -> PlayerState:
     """Add one event to the state before it: the definition of every field, by itself."""
-    now, name, known = event.event_timestamp, event.event_name, asdict(state)
+    now, name = event.event_timestamp, event.event_name
+    known: dict[str, Any] = {name: getattr(state, name) for name in STATE_FIELDS}
     days.add(now // DAY)
     starts, completes, fails = name == "session_start", name.startswith("level_complete"), name.startswith("level_fail")
     spent = number_of(event, "value") if name == "spend_virtual_currency" else None
@@ -86,6 +99,7 @@ def add(state: PlayerState, event: Event, days: set[int]) -> PlayerState:
     known["country"] = event.geo.country or state.country
     known["language"] = event.device.language or state.language
     known["operating_system"] = state.operating_system if system in {"", "NaN"} else system
+    known["recent"] = with_slot(state.recent, event, spent)
     if event.device.HasField("time_zone_offset_seconds"):
         known["time_zone_offset_seconds"] = event.device.time_zone_offset_seconds
     return PlayerState(**known)
@@ -170,7 +184,14 @@ def test_a_players_first_event_has_no_state_before_it(warehouse: Warehouse) -> N
 
     assert states == [
         None,
-        PlayerState(events=1, active_days=1, session_events=1, first_event_micros=MONDAY, last_event_micros=MONDAY),
+        PlayerState(
+            events=1,
+            active_days=1,
+            session_events=1,
+            first_event_micros=MONDAY,
+            last_event_micros=MONDAY,
+            recent=(Slot(MONDAY // (10 * MINUTE), 1, 0, 0, 0.0),),
+        ),
     ]
 
 
@@ -257,7 +278,12 @@ def test_only_the_players_asked_for_are_written(warehouse: Warehouse, tmp_path: 
         assert (store.get("bert"), store.get("nobody")) == (None, None)
         assert refresh(warehouse, store, None) == 3
         assert store.get("bert") == PlayerState(
-            events=1, active_days=1, session_events=1, first_event_micros=MONDAY, last_event_micros=MONDAY
+            events=1,
+            active_days=1,
+            session_events=1,
+            first_event_micros=MONDAY,
+            last_event_micros=MONDAY,
+            recent=(Slot(MONDAY // (10 * MINUTE), 1, 0, 0, 0.0),),
         )
 
 
@@ -272,3 +298,12 @@ def test_a_later_refresh_counts_the_events_that_came_late(warehouse: Warehouse, 
 
     assert state is not None
     assert (state.events, state.active_days, state.first_event_micros) == (2, 2, MONDAY)
+
+
+def test_a_bot_has_neither_state_nor_moments(warehouse: Warehouse) -> None:
+    program = an_event("program", MONDAY)
+    program.user_properties.add(key="bot", value=UserPropertyValue(string_value="true"))
+    fill(warehouse, [an_event("anna", MONDAY), program])
+
+    assert [player for player, _ in states_now(warehouse, None)] == ["anna"]
+    assert [player for player, *_ in moments(warehouse)] == ["anna"]

@@ -5,6 +5,8 @@
 -- what is served. One event a day: the gateway may be asked at any event, so no kind of event is preferred; and a player
 -- who plays all day must not outweigh a hundred who drop in.
 --
+-- Bots that say so (user property bot = "true") are no players, and test traffic never counts.
+--
 -- @everyone  BOOL           all players; otherwise
 -- @players   ARRAY<STRING>  these
 -- @sampled   BOOL           see above
@@ -33,7 +35,12 @@ WITH
           END
       ) AS number
     FROM telemetry.events
-    WHERE is_test IS NOT TRUE AND (@everyone OR user_pseudo_id IN UNNEST(@players))
+    WHERE
+      is_test IS NOT TRUE
+      AND (@everyone OR user_pseudo_id IN UNNEST(@players))
+      AND NOT EXISTS (
+        SELECT 1 FROM UNNEST(user_properties) AS p WHERE p.key = 'bot' AND p.value.string_value = 'true'
+      )
   ),
 
   -- What one event counts for. Upper bounds keep NaN out: it is the largest number to one engine and none to the other.
@@ -119,9 +126,32 @@ WITH
     FROM moments AS moment
     INNER JOIN events AS event ON event.player = moment.player AND event.position < moment.position
     GROUP BY moment.player, moment.position
+  ),
+
+  -- What happened lately, by slots of ten minutes: any window that ends at a later moment is a sum of them.
+  slots AS (
+    SELECT
+      moment.player,
+      moment.position,
+      DIV(event.at_micros, 600000000) AS slot,
+      COUNT(*) AS events,
+      COUNTIF(STARTS_WITH(event.name, 'level_fail')) AS fails,
+      COUNT(event.spent) AS spends,
+      COALESCE(SUM(event.spent), 0) AS spend_sum
+    FROM moments AS moment
+    INNER JOIN events AS event ON event.player = moment.player AND event.position < moment.position
+    GROUP BY moment.player, moment.position, slot
+    QUALIFY slot > MAX(slot) OVER (PARTITION BY moment.player, moment.position) - 1008
+  ),
+
+  lately AS (
+    SELECT player, position, ARRAY_AGG(STRUCT(slot, events, fails, spends, spend_sum) ORDER BY slot) AS recent
+    FROM slots
+    GROUP BY player, position
   )
 SELECT
   states.* EXCEPT (player, position),
+  lately.recent,
   moments.player,
   moments.event_id AS moment_event_id,
   moments.name AS moment_event_name,
@@ -133,3 +163,4 @@ SELECT
   moments.time_zone_offset_seconds AS moment_time_zone_offset_seconds
 FROM moments
 LEFT JOIN states ON states.player = moments.player AND states.position = moments.position
+LEFT JOIN lately ON lately.player = moments.player AND lately.position = moments.position
