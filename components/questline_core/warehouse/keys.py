@@ -132,8 +132,10 @@ class KeyIndex:
         text = f"CAST({self._name} AS VARCHAR)"
         # Shifts take a seventh of the time of md5_number_upper and md5_number_lower, which would make each hash twice.
         halves = (database or self._database).execute(
-            "SELECT (hash >> 64)::UBIGINT AS high, (hash & 18446744073709551615::UHUGEINT)::UBIGINT AS low "
-            f"FROM (SELECT md5_number({text}) AS hash FROM {source})",  # noqa: S608 - a quoted column name
+            f"""
+            SELECT (hash >> 64)::UBIGINT AS high, (hash & 18446744073709551615::UHUGEINT)::UBIGINT AS low
+            FROM (SELECT md5_number({text}) AS hash FROM {source})
+            """,  # noqa: S608 - a quoted column name
             parameters,
         )
         found = halves.fetchnumpy()
