@@ -25,29 +25,31 @@ _sym_db = _symbol_database.Default()
 from questline_core.pb import telemetry_pb2 as questline__core_dot_pb_dot_telemetry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n questline_ingest/pb/ingest.proto\x12\x13questline.ingest.v1\x1a!questline_core/pb/telemetry.proto\"i\n\x0bSendRequest\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.questline.telemetry.v1.Event\x12+\n\x07predict\x18\x02 \x03(\x0e\x32\x1a.questline.ingest.v1.Model\"<\n\x0cSendResponse\x12,\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1b.questline.ingest.v1.Answer\"\xc5\x01\n\x06\x41nswer\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.questline.ingest.v1.Outcome\x12-\n\x07problem\x18\x03 \x01(\x0b\x32\x1c.questline.ingest.v1.Problem\x12\x33\n\x05spend\x18\x04 \x01(\x0b\x32$.questline.ingest.v1.SpendPrediction\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\"9\n\x07Problem\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xae\x01\n\x0fSpendPrediction\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x13\n\x0blower_bound\x18\x02 \x01(\x01\x12\x13\n\x0bupper_bound\x18\x03 \x01(\x01\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x10\n\x08revision\x18\x05 \x01(\t\x12+\n\x06source\x18\x06 \x01(\x0e\x32\x1b.questline.ingest.v1.Source\x12\x0e\n\x06reason\x18\x07 \x01(\t*)\n\x05Model\x12\x15\n\x11MODEL_UNSPECIFIED\x10\x00\x12\t\n\x05SPEND\x10\x01*Z\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\r\n\tDUPLICATE\x10\x02\x12\x0c\n\x08REJECTED\x10\x03\x12\x0b\n\x07REFUSED\x10\x04*C\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\t\n\x05\x46RESH\x10\x01\x12\t\n\x05STALE\x10\x02\x12\x0b\n\x07\x44\x45\x46\x41ULT\x10\x03\x32U\n\x06Ingest\x12K\n\x04Send\x12 .questline.ingest.v1.SendRequest\x1a!.questline.ingest.v1.SendResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n questline_ingest/pb/ingest.proto\x12\x13questline.ingest.v1\x1a!questline_core/pb/telemetry.proto\"i\n\x0bSendRequest\x12-\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1d.questline.telemetry.v1.Event\x12+\n\x07predict\x18\x02 \x03(\x0e\x32\x1a.questline.ingest.v1.Model\"\x83\x01\n\x0cSendResponse\x12,\n\x07\x61nswers\x18\x01 \x03(\x0b\x32\x1b.questline.ingest.v1.Answer\x12-\n\x07problem\x18\x02 \x01(\x0b\x32\x1c.questline.ingest.v1.Problem\x12\x16\n\x0eretry_after_ms\x18\x03 \x01(\r\"\xfa\x01\n\x06\x41nswer\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12-\n\x07outcome\x18\x02 \x01(\x0e\x32\x1c.questline.ingest.v1.Outcome\x12-\n\x07problem\x18\x03 \x01(\x0b\x32\x1c.questline.ingest.v1.Problem\x12\x33\n\x05spend\x18\x04 \x01(\x0b\x32$.questline.ingest.v1.SpendPrediction\x12\x16\n\x0eretry_after_ms\x18\x05 \x01(\r\x12\x33\n\x05\x63hurn\x18\x06 \x01(\x0b\x32$.questline.ingest.v1.ChurnPrediction\"9\n\x07Problem\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05\x66ield\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t\"\xae\x01\n\x0fSpendPrediction\x12\r\n\x05value\x18\x01 \x01(\x01\x12\x13\n\x0blower_bound\x18\x02 \x01(\x01\x12\x13\n\x0bupper_bound\x18\x03 \x01(\x01\x12\x13\n\x0bprobability\x18\x04 \x01(\x01\x12\x10\n\x08revision\x18\x05 \x01(\t\x12+\n\x06source\x18\x06 \x01(\x0e\x32\x1b.questline.ingest.v1.Source\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\x98\x01\n\x0f\x43hurnPrediction\x12\x13\n\x0bprobability\x18\x01 \x01(\x01\x12\r\n\x05model\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\t\x12\x10\n\x08is_prior\x18\x04 \x01(\x08\x12+\n\x06source\x18\x05 \x01(\x0e\x32\x1b.questline.ingest.v1.Source\x12\x0e\n\x06reason\x18\x06 \x01(\t*4\n\x05Model\x12\x15\n\x11MODEL_UNSPECIFIED\x10\x00\x12\t\n\x05SPEND\x10\x01\x12\t\n\x05\x43HURN\x10\x02*Z\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\x12\r\n\tDUPLICATE\x10\x02\x12\x0c\n\x08REJECTED\x10\x03\x12\x0b\n\x07REFUSED\x10\x04*C\n\x06Source\x12\x16\n\x12SOURCE_UNSPECIFIED\x10\x00\x12\t\n\x05\x46RESH\x10\x01\x12\t\n\x05STALE\x10\x02\x12\x0b\n\x07\x44\x45\x46\x41ULT\x10\x03\x32\xa8\x01\n\x06Ingest\x12K\n\x04Send\x12 .questline.ingest.v1.SendRequest\x1a!.questline.ingest.v1.SendResponse\x12Q\n\x06Stream\x12 .questline.ingest.v1.SendRequest\x1a!.questline.ingest.v1.SendResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'questline_ingest.pb.ingest_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_MODEL']._serialized_start=697
-  _globals['_MODEL']._serialized_end=738
-  _globals['_OUTCOME']._serialized_start=740
-  _globals['_OUTCOME']._serialized_end=830
-  _globals['_SOURCE']._serialized_start=832
-  _globals['_SOURCE']._serialized_end=899
+  _globals['_MODEL']._serialized_start=977
+  _globals['_MODEL']._serialized_end=1029
+  _globals['_OUTCOME']._serialized_start=1031
+  _globals['_OUTCOME']._serialized_end=1121
+  _globals['_SOURCE']._serialized_start=1123
+  _globals['_SOURCE']._serialized_end=1190
   _globals['_SENDREQUEST']._serialized_start=92
   _globals['_SENDREQUEST']._serialized_end=197
-  _globals['_SENDRESPONSE']._serialized_start=199
-  _globals['_SENDRESPONSE']._serialized_end=259
-  _globals['_ANSWER']._serialized_start=262
-  _globals['_ANSWER']._serialized_end=459
-  _globals['_PROBLEM']._serialized_start=461
-  _globals['_PROBLEM']._serialized_end=518
-  _globals['_SPENDPREDICTION']._serialized_start=521
-  _globals['_SPENDPREDICTION']._serialized_end=695
-  _globals['_INGEST']._serialized_start=901
-  _globals['_INGEST']._serialized_end=986
+  _globals['_SENDRESPONSE']._serialized_start=200
+  _globals['_SENDRESPONSE']._serialized_end=331
+  _globals['_ANSWER']._serialized_start=334
+  _globals['_ANSWER']._serialized_end=584
+  _globals['_PROBLEM']._serialized_start=586
+  _globals['_PROBLEM']._serialized_end=643
+  _globals['_SPENDPREDICTION']._serialized_start=646
+  _globals['_SPENDPREDICTION']._serialized_end=820
+  _globals['_CHURNPREDICTION']._serialized_start=823
+  _globals['_CHURNPREDICTION']._serialized_end=975
+  _globals['_INGEST']._serialized_start=1193
+  _globals['_INGEST']._serialized_end=1361
 # @@protoc_insertion_point(module_scope)

@@ -28,11 +28,13 @@ class _ModelEnumTypeWrapper(google.protobuf.internal.enum_type_wrapper._EnumType
     DESCRIPTOR: google.protobuf.descriptor.EnumDescriptor
     MODEL_UNSPECIFIED: _Model.ValueType  # 0
     SPEND: _Model.ValueType  # 1
+    CHURN: _Model.ValueType  # 2
 
 class Model(_Model, metaclass=_ModelEnumTypeWrapper): ...
 
 MODEL_UNSPECIFIED: Model.ValueType  # 0
 SPEND: Model.ValueType  # 1
+CHURN: Model.ValueType  # 2
 Global___Model: typing_extensions.TypeAlias = Model
 
 class _Outcome:
@@ -118,16 +120,28 @@ class SendResponse(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     ANSWERS_FIELD_NUMBER: builtins.int
+    PROBLEM_FIELD_NUMBER: builtins.int
+    RETRY_AFTER_MS_FIELD_NUMBER: builtins.int
+    retry_after_ms: builtins.int
+    """set with `problem` when the same request may succeed later"""
     @property
     def answers(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Answer]:
         """One answer an event, in the order of the request."""
+
+    @property
+    def problem(self) -> Global___Problem:
+        """Set when the whole request was turned away; only on `Stream`, where a status would end the stream."""
 
     def __init__(
         self,
         *,
         answers: collections.abc.Iterable[Global___Answer] | None = ...,
+        problem: Global___Problem | None = ...,
+        retry_after_ms: builtins.int = ...,
     ) -> None: ...
-    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["answers", b"answers"]
+    _HasFieldArgType: typing_extensions.TypeAlias = typing.Literal["problem", b"problem"]
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["answers", b"answers", "problem", b"problem", "retry_after_ms", b"retry_after_ms"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
 
 Global___SendResponse: typing_extensions.TypeAlias = SendResponse
@@ -141,6 +155,7 @@ class Answer(google.protobuf.message.Message):
     PROBLEM_FIELD_NUMBER: builtins.int
     SPEND_FIELD_NUMBER: builtins.int
     RETRY_AFTER_MS_FIELD_NUMBER: builtins.int
+    CHURN_FIELD_NUMBER: builtins.int
     event_id: builtins.str
     outcome: Global___Outcome.ValueType
     retry_after_ms: builtins.int
@@ -153,6 +168,10 @@ class Answer(google.protobuf.message.Message):
     def spend(self) -> Global___SpendPrediction:
         """set when SPEND was asked and the event is accepted or duplicate"""
 
+    @property
+    def churn(self) -> Global___ChurnPrediction:
+        """set when CHURN was asked and the event is accepted or duplicate"""
+
     def __init__(
         self,
         *,
@@ -161,10 +180,11 @@ class Answer(google.protobuf.message.Message):
         problem: Global___Problem | None = ...,
         spend: Global___SpendPrediction | None = ...,
         retry_after_ms: builtins.int = ...,
+        churn: Global___ChurnPrediction | None = ...,
     ) -> None: ...
-    _HasFieldArgType: typing_extensions.TypeAlias = typing.Literal["problem", b"problem", "spend", b"spend"]
+    _HasFieldArgType: typing_extensions.TypeAlias = typing.Literal["churn", b"churn", "problem", b"problem", "spend", b"spend"]
     def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
-    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["event_id", b"event_id", "outcome", b"outcome", "problem", b"problem", "retry_after_ms", b"retry_after_ms", "spend", b"spend"]
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["churn", b"churn", "event_id", b"event_id", "outcome", b"outcome", "problem", b"problem", "retry_after_ms", b"retry_after_ms", "spend", b"spend"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
 
 Global___Answer: typing_extensions.TypeAlias = Answer
@@ -233,3 +253,41 @@ class SpendPrediction(google.protobuf.message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
 
 Global___SpendPrediction: typing_extensions.TypeAlias = SpendPrediction
+
+@typing.final
+class ChurnPrediction(google.protobuf.message.Message):
+    """Whether the player will stop coming back."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PROBABILITY_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    GENERATION_FIELD_NUMBER: builtins.int
+    IS_PRIOR_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    probability: builtins.float
+    """that the player does not return"""
+    model: builtins.str
+    """what the score is from: a model, a rule such as first_hours, or empty for a prior"""
+    generation: builtins.str
+    """of the snapshot that answered; empty for DEFAULT"""
+    is_prior: builtins.bool
+    """the player was not scored: the probability is that of an average player"""
+    source: Global___Source.ValueType
+    reason: builtins.str
+    """why the source is not FRESH"""
+    def __init__(
+        self,
+        *,
+        probability: builtins.float = ...,
+        model: builtins.str = ...,
+        generation: builtins.str = ...,
+        is_prior: builtins.bool = ...,
+        source: Global___Source.ValueType = ...,
+        reason: builtins.str = ...,
+    ) -> None: ...
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["generation", b"generation", "is_prior", b"is_prior", "model", b"model", "probability", b"probability", "reason", b"reason", "source", b"source"]
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+
+Global___ChurnPrediction: typing_extensions.TypeAlias = ChurnPrediction

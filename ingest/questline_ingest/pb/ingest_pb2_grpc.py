@@ -39,6 +39,11 @@ class IngestStub:
                 request_serializer=questline__ingest_dot_pb_dot_ingest__pb2.SendRequest.SerializeToString,
                 response_deserializer=questline__ingest_dot_pb_dot_ingest__pb2.SendResponse.FromString,
                 _registered_method=True)
+        self.Stream = channel.stream_stream(
+                '/questline.ingest.v1.Ingest/Stream',
+                request_serializer=questline__ingest_dot_pb_dot_ingest__pb2.SendRequest.SerializeToString,
+                response_deserializer=questline__ingest_dot_pb_dot_ingest__pb2.SendResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServicer:
@@ -52,11 +57,24 @@ class IngestServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Stream(self, request_iterator, context):
+        """The same over a kept stream: one response a request, in the order of the requests. A response of a request that was
+        turned away as a whole has no answers and says so in `problem`; the stream goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Send': grpc.unary_unary_rpc_method_handler(
                     servicer.Send,
+                    request_deserializer=questline__ingest_dot_pb_dot_ingest__pb2.SendRequest.FromString,
+                    response_serializer=questline__ingest_dot_pb_dot_ingest__pb2.SendResponse.SerializeToString,
+            ),
+            'Stream': grpc.stream_stream_rpc_method_handler(
+                    servicer.Stream,
                     request_deserializer=questline__ingest_dot_pb_dot_ingest__pb2.SendRequest.FromString,
                     response_serializer=questline__ingest_dot_pb_dot_ingest__pb2.SendResponse.SerializeToString,
             ),
@@ -86,6 +104,33 @@ class Ingest:
             request,
             target,
             '/questline.ingest.v1.Ingest/Send',
+            questline__ingest_dot_pb_dot_ingest__pb2.SendRequest.SerializeToString,
+            questline__ingest_dot_pb_dot_ingest__pb2.SendResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stream(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/questline.ingest.v1.Ingest/Stream',
             questline__ingest_dot_pb_dot_ingest__pb2.SendRequest.SerializeToString,
             questline__ingest_dot_pb_dot_ingest__pb2.SendResponse.FromString,
             options,

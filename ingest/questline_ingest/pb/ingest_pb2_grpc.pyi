@@ -29,6 +29,10 @@ class IngestStub:
     """Take a batch of events. Returns after every accepted event is durable; predictions never delay that beyond the
     call's deadline.
     """
+    Stream: grpc.StreamStreamMultiCallable[questline_ingest.pb.ingest_pb2.SendRequest, questline_ingest.pb.ingest_pb2.SendResponse]
+    """The same over a kept stream: one response a request, in the order of the requests. A response of a request that was
+    turned away as a whole has no answers and says so in `problem`; the stream goes on.
+    """
 
 @typing.type_check_only
 class IngestAsyncStub(IngestStub):
@@ -36,6 +40,10 @@ class IngestAsyncStub(IngestStub):
     Send: grpc.aio.UnaryUnaryMultiCallable[questline_ingest.pb.ingest_pb2.SendRequest, questline_ingest.pb.ingest_pb2.SendResponse]  # type: ignore[assignment]
     """Take a batch of events. Returns after every accepted event is durable; predictions never delay that beyond the
     call's deadline.
+    """
+    Stream: grpc.aio.StreamStreamMultiCallable[questline_ingest.pb.ingest_pb2.SendRequest, questline_ingest.pb.ingest_pb2.SendResponse]  # type: ignore[assignment]
+    """The same over a kept stream: one response a request, in the order of the requests. A response of a request that was
+    turned away as a whole has no answers and says so in `problem`; the stream goes on.
     """
 
 class IngestServicer(metaclass=abc.ABCMeta):
@@ -47,6 +55,16 @@ class IngestServicer(metaclass=abc.ABCMeta):
     ) -> typing.Union[questline_ingest.pb.ingest_pb2.SendResponse, collections.abc.Awaitable[questline_ingest.pb.ingest_pb2.SendResponse]]:
         """Take a batch of events. Returns after every accepted event is durable; predictions never delay that beyond the
         call's deadline.
+        """
+
+    @abc.abstractmethod
+    def Stream(
+        self,
+        request_iterator: _MaybeAsyncIterator[questline_ingest.pb.ingest_pb2.SendRequest],
+        context: _ServicerContext,
+    ) -> typing.Union[collections.abc.Iterator[questline_ingest.pb.ingest_pb2.SendResponse], collections.abc.AsyncIterator[questline_ingest.pb.ingest_pb2.SendResponse]]:
+        """The same over a kept stream: one response a request, in the order of the requests. A response of a request that was
+        turned away as a whole has no answers and says so in `problem`; the stream goes on.
         """
 
 def add_IngestServicer_to_server(servicer: IngestServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...
