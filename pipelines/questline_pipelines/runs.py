@@ -35,8 +35,14 @@ class RunFailed(QuestlineError):
         self.why, self.log = why, log
 
 
-def run_here(
-    name: str, parameters: Mapping[str, Any], *, function: str, folder: Path, watch: Watch = lambda _: None
+def run_here(  # noqa: PLR0913 - each is needed, and named
+    name: str,
+    parameters: Mapping[str, Any],
+    *,
+    function: str,
+    folder: Path,
+    watch: Watch = lambda _: None,
+    run_name: str = "",
 ) -> Run:
     """Run a pipeline to its end and write `runs/RUN/run.json`.
 
@@ -46,11 +52,12 @@ def run_here(
         function: the pipeline, as `module:function`.
         folder: `Home.pipelines`, for the runs, their outputs and the cache.
         watch: told of each step that comes to a new state.
+        run_name: name of the run; made here if empty.
 
     Raises:
         RunFailed: a step failed; says which and why.
     """
-    run_name = f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    run_name = run_name or f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
     place = _make(folder / "runs" / run_name)
     request = Request(
         function=function,

@@ -1,0 +1,114 @@
+"""The trigger process: it listens for pushes, and looks at the warehouse between them."""
+
+from __future__ import annotations
+
+import fcntl
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from typing import Any
+
+import structlog
+import uvicorn
+
+from questline_core.durable import make_folder
+from questline_core.errors import BadInput, NotReady, QuestlineError
+from questline_core.processes import announced
+from questline_pipelines.now import spend_parameters
+from questline_pipelines.trigger.desk import Desk
+from questline_pipelines.trigger.exports import Exports
+from questline_pipelines.trigger.ledger import Ledger
+from questline_pipelines.trigger.service import application
+from questline_pipelines.trigger.settings import TriggerSettings
+from questline_pipelines.trigger.starter import Here, Starter
+from questline_pipelines.trigger.tokens import Doorkeeper
+
+_log = structlog.get_logger()
+
+
+def serve(settings: TriggerSettings) -> None:
+    """Serve until SIGTERM or Ctrl-C.
+
+    Raises:
+        BadInput: a setting cannot be used, or the address cannot be listened on.
+        NotReady: another trigger works on the same home.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again once it has ended its requests
+        signal.signal(number, lambda *_: sys.exit(0))
+    doorkeeper, stop = Doorkeeper(settings), threading.Event()
+    with _alone(settings), opened(settings) as ledger:
+        desk = desk_of(settings, ledger, Here(settings.paths.pipelines))
+        with _listening(settings) as taken:
+            host, port = taken.getsockname()[:2]
+            watcher = threading.Thread(target=watch, args=(desk, stop), name="watch", daemon=True)
+            with announced(settings.paths.run, "trigger", address=f"http://{host}:{port}"):
+                watcher.start()
+                server = uvicorn.Server(
+                    uvicorn.Config(
+                        application(doorkeeper, desk, Exports(settings, ledger)), log_config=None, access_log=False
+                    )
+                )
+                server.run(sockets=[taken])
+                stop.set()
+                watcher.join(timeout=10)
+
+
+def desk_of(settings: TriggerSettings, ledger: Ledger, starter: Starter) -> Desk:
+    """Put together what decides."""
+    return Desk(settings, ledger, starter, lambda: _parameters(settings))
+
+
+@contextmanager
+def opened(settings: TriggerSettings) -> Iterator[Ledger]:
+    """Open the ledger under the home."""
+    with closing(Ledger(settings.paths.root / "trigger" / "ledger.db")) as ledger:
+        yield ledger
+
+
+def watch(desk: Desk, stop: threading.Event) -> None:
+    """Look at the warehouse again and again until told to stop; a look that fails is told and tried again."""
+    pause_s = desk.settings.trigger_watch_s
+    while pause_s and not stop.wait(pause_s):
+        try:
+            desk.look()
+        except QuestlineError as error:
+            _log.warning("look failed", why=str(error))
+        except Exception:  # noqa: BLE001 - the thread must live on
+            _log.exception("look failed")
+
+
+def _parameters(settings: TriggerSettings) -> Mapping[str, Any]:
+    training = {
+        "horizon_hours": settings.trigger_horizon_hours,
+        "holdout_days": settings.trigger_holdout_days,
+        "epochs": settings.trigger_epochs,
+        "seed": 1,
+    }
+    return spend_parameters(settings, training)
+
+
+@contextmanager
+def _alone(settings: TriggerSettings) -> Iterator[None]:
+    """Keep a second trigger from the same home: both would start runs."""
+    folder = settings.paths.root / "trigger"
+    make_folder(folder)
+    with (folder / "lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise NotReady(f"another trigger works on {settings.paths.root}; end it first") from None
+        yield
+
+
+@contextmanager
+def _listening(settings: TriggerSettings) -> Iterator[socket.socket]:
+    host, _, port = settings.trigger_listen.rpartition(":")
+    try:
+        taken = socket.create_server((host or "0.0.0.0", int(port)))  # noqa: S104 - asked for by an address without host
+    except (OSError, ValueError) as error:
+        raise BadInput(f"cannot listen on QUESTLINE_TRIGGER_LISTEN={settings.trigger_listen!r} ({error})") from None
+    with taken:
+        yield taken

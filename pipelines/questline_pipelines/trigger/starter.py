@@ -1,0 +1,76 @@
+"""Where runs are started: the port, and the runs on this machine."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from questline_core.errors import QuestlineError
+from questline_pipelines.catalogue import function_of
+from questline_pipelines.runs import run_here
+
+RUNNING, DONE = "running", "done"
+"""Outcomes of runs; any other one says why the run failed."""
+
+
+class Starter(Protocol):
+    """Starts runs that go on by themselves."""
+
+    def start(self, pipeline: str, parameters: Mapping[str, Any]) -> str:
+        """Start a run and return its name.
+
+        Raises:
+            QuestlineError: it could not be started.
+        """
+
+    def running(self, pipeline: str) -> str:
+        """Name a run of the pipeline that goes on, whoever started it; empty when none is known."""
+
+    def outcome(self, run: str) -> str:
+        """Tell what became of a run: `RUNNING`, `DONE`, or why it failed."""
+
+
+class Here:
+    """Runs on this machine, each in a process of its own that ends with this one."""
+
+    def __init__(self, folder: Path) -> None:
+        """Set the folder of the runs."""
+        self._folder = folder
+        self._outcomes = dict[str, str]()
+
+    def start(self, pipeline: str, parameters: Mapping[str, Any]) -> str:
+        """See `Starter`."""
+        name = f"{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        self._outcomes[name] = RUNNING
+        given = (name, pipeline, function_of(pipeline), parameters)
+        threading.Thread(target=self._run, args=given, name=name, daemon=True).start()
+        return name
+
+    def _run(self, name: str, pipeline: str, function: str, parameters: Mapping[str, Any]) -> None:
+        log = structlog.get_logger().bind(run=name)
+        try:
+            ran = run_here(pipeline, parameters, function=function, folder=self._folder, run_name=name)
+        except QuestlineError as error:
+            log.warning("run failed", why=str(error))
+            self._outcomes[name] = str(error).splitlines()[0]
+        except Exception as error:
+            log.exception("run broke off")
+            self._outcomes[name] = f"it broke off: {type(error).__name__}"
+        else:
+            log.info("run ended", shipped=ran.shipped, revision=ran.revision)
+            self._outcomes[name] = DONE
+
+    def running(self, pipeline: str) -> str:
+        """See `Starter`."""
+        going = (name for name, outcome in self._outcomes.items() if outcome == RUNNING)
+        return next((name for name in going if name.startswith(f"{pipeline}-")), "")
+
+    def outcome(self, run: str) -> str:
+        """See `Starter`."""
+        return self._outcomes.get(run, "it broke off when the trigger ended")
