@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import NoReturn
 
 import grpc
@@ -13,7 +14,7 @@ from questline_ingest.admission import Admission
 from questline_ingest.convert import read_batch, write_answers
 from questline_ingest.gateway import Gateway
 from questline_ingest.pb import ingest_pb2 as pb
-from questline_ingest.status import NEUTRAL, STATUS, trailing_metadata
+from questline_ingest.status import NEUTRAL, SERVER_TIME, STATUS, trailing_metadata
 
 log = structlog.get_logger()
 
@@ -47,6 +48,7 @@ class IngestService:
     async def _send(self, raw: bytes, context: Context) -> bytes:
         batch = read_batch(raw)
         verdicts, spends = await self._gateway.accept(batch, trace=_trace(context), budget_s=self._budget_s(context))
+        context.set_trailing_metadata(((SERVER_TIME, str(time.time_ns() // 1000)),))
         return write_answers(verdicts, spends)
 
     def _budget_s(self, context: Context) -> float:

@@ -19,6 +19,9 @@ NEUTRAL = "the gateway failed on this call; its log says why"
 PUSHBACK = "grpc-retry-pushback-ms"
 """Trailing metadata with the time to wait before a resend, in milliseconds; gRPC's own retries obey it too."""
 
+SERVER_TIME = "questline-server-time"
+"""Trailing metadata of an answered call: the gateway's clock, microseconds since 1970 UTC."""
+
 
 def trailing_metadata(error: QuestlineError) -> tuple[tuple[str, str], ...]:
     """Tell when to try again, where the error knows it."""

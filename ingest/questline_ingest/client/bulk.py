@@ -9,23 +9,13 @@ import grpc
 
 from questline_core.errors import NotReady
 from questline_core.pb.telemetry_pb2 import Event
+from questline_ingest.client.connection import IN_THE_CLEAR, Access
+from questline_ingest.client.sending import Call, OnAnswers, Sending, SendReport
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
-from questline_ingest.sending import Call, GaveUp, OnAnswers, Sending, SendReport
-
-__all__ = ("Client", "GaveUp", "OnAnswers", "SendReport")
 
 MAX_BATCH_BYTES = 3 * 2**20
 """A batch is closed before it grows beyond this, so that it fits any gRPC server's default limit of 4 MiB."""
-
-_CHANNEL_OPTIONS = (
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    # The default waits up to two minutes before it looks again for a gateway that was restarted.
-    ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.max_receive_message_length", 64 * 2**20),
-    ("grpc.enable_http_proxy", 0),
-)
 
 
 class Client:
@@ -40,6 +30,7 @@ class Client:
         connect_timeout_s: float = 10.0,
         call_timeout_s: float = 30.0,
         give_up_after_s: float = 60.0,
+        access: Access = IN_THE_CLEAR,
     ) -> None:
         """Prepare a connection; it is made on entering.
 
@@ -50,8 +41,9 @@ class Client:
             connect_timeout_s: how long entering waits for a gateway, in seconds.
             call_timeout_s: how long one call may take, in seconds; then it is sent again.
             give_up_after_s: how long nothing may get through before `send_all` gives up, in seconds.
+            access: TLS and the title's API key.
         """
-        self.address = address
+        self.address, self._access = address, access
         self._batch_size, self._in_flight, self._connect_timeout_s = batch_size, in_flight, connect_timeout_s
         self._call_timeout_s, self._give_up_after_s = call_timeout_s, give_up_after_s
 
@@ -60,8 +52,9 @@ class Client:
 
         Raises:
             NotReady: no gateway answers.
+            BadInput: the access cannot be used.
         """
-        self._channel = grpc.insecure_channel(self.address, options=_CHANNEL_OPTIONS)
+        self._channel = self._access.open_channel(self.address)
         try:
             grpc.channel_ready_future(self._channel).result(timeout=self._connect_timeout_s)
         except grpc.FutureTimeoutError:
@@ -103,7 +96,7 @@ class Client:
 
         def start(batch: Sequence[Event]) -> Call:
             request = pb.SendRequest(events=batch, predict=predict)
-            return self._stub.Send.future(request, timeout=self._call_timeout_s)
+            return self._stub.Send.future(request, timeout=self._call_timeout_s, metadata=self._access.metadata)
 
         batches = _batches(events, self._batch_size)
         sending = Sending(
