@@ -42,7 +42,7 @@ def test_up_starts_the_stack_status_shows_it_and_down_ends_it(settings: dict[str
     assert began.returncode == 0, began.stderr
     status = json.loads(questline(settings, "status", "--json").stdout)
     assert {name: facts["ready"] for name, facts in status.items()} == dict.fromkeys(
-        ("serving", "gateway", "stream"), True
+        ("serving", "gateway", "stream", "trigger"), True
     )
 
     again = questline(settings, "up")

@@ -12,37 +12,42 @@ if TYPE_CHECKING:
     from questline_core.stack.supervisor import ProcessState, Supervisor
 
 
-def up() -> None:
-    """Start serving, gateway and stream in the background; `questline down` ends them."""
+def up(
+    *,
+    trigger: Annotated[bool, typer.Option(help="Let load, new labels and drift start training by themselves.")] = True,
+) -> None:
+    """Start serving, gateway, stream and trigger in the background; `questline down` ends them."""
     from rich.console import Console
 
     from questline_core.errors import QuestlineError
-    from questline_core.stack.supervisor import SERVICES
+    from questline_core.stack.supervisor import BY_ITSELF, SERVICES
 
     supervisor, console = _supervisor(), Console(stderr=True)
+    names = [*SERVICES, *(BY_ITSELF if trigger else ())]
     started: list[str] = []
     try:
-        for name in SERVICES:
+        for name in names:
             if supervisor.state(name).pid is None:
                 supervisor.start(name, detached=True)
                 started.append(name)
-        for name in SERVICES:
+        for name in names:
             with console.status(f"waiting for the {name}"):
                 supervisor.wait_ready(name)
     except (QuestlineError, KeyboardInterrupt):
         for name in started:
             supervisor.stop(name)
         raise
-    _print_states([supervisor.state(name) for name in SERVICES])
+    _print_states([supervisor.state(name) for name in names])
     print(f"\nstate and logs: {supervisor.home.root}\nstop it with:   questline down")
 
 
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for another program.")] = False) -> None:
     """Show which processes run, where they listen and what they counted; exit code 1 when one does not run."""
-    from questline_core.stack.supervisor import SERVICES
+    from questline_core.stack.supervisor import BY_ITSELF, SERVICES
 
     supervisor = _supervisor()
-    states = [supervisor.state(name) for name in SERVICES]
+    by_itself = (supervisor.state(name) for name in BY_ITSELF)
+    states = [*(supervisor.state(name) for name in SERVICES), *(state for state in by_itself if state.pid)]
     if as_json:
         print(json.dumps({s.name: {"pid": s.pid, "ready": s.ready, **s.facts} for s in states}))
     else:

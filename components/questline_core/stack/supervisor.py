@@ -26,6 +26,8 @@ SERVICES: Mapping[str, Sequence[str]] = {
     "stream": ("stream", "run"),
 }
 """Process -> its sub-command of `questline`, in the order of starting."""
+BY_ITSELF: Mapping[str, Sequence[str]] = {"trigger": ("trigger", "serve")}
+"""What retrains by itself: nothing else needs it, and a demonstration that trains in its own time is better without."""
 
 START_TIMEOUT_S = 90.0
 STOP_TIMEOUT_S = 25.0  # the gateway drains within 20 s
@@ -60,7 +62,7 @@ class Supervisor:
         """Start one process with its log in `home.logs`.
 
         Args:
-            name: a key of `SERVICES`.
+            name: a key of `SERVICES` or `BY_ITSELF`.
             detached: it outlives this process; otherwise the system ends it when this process dies.
 
         Raises:
@@ -78,7 +80,7 @@ class Supervisor:
             ) from None
         with output:
             child = subprocess.Popen(
-                questline_command(*SERVICES[name]),
+                questline_command(*{**SERVICES, **BY_ITSELF}[name]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -125,9 +127,9 @@ class Supervisor:
         return process is not None
 
     def stop_all(self, *, before_each: Callable[[str], None] = lambda _: None) -> list[str]:
-        """End every process, the one that takes events in first; return the names of those that ran."""
+        """End every process, what starts or takes in work first; return the names of those that ran."""
         stopped = []
-        for name in ("gateway", "stream", "serving"):
+        for name in ("trigger", "gateway", "stream", "serving"):
             before_each(name)
             if self.stop(name):
                 stopped.append(name)
