@@ -1,4 +1,4 @@
-"""The commands `questline sql` and `questline load`."""
+"""The commands `questline sql` and `questline import-table`."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def sql(  # noqa: PLR0913 - each is an option of the command
     _print(found, output, max_rows, tables=text is None)
 
 
-def load(
+def import_table(
     table: Annotated[str, typer.Argument(help="DATASET.TABLE; made when it is not there.")],
     file: Annotated[
         str,

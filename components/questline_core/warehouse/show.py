@@ -55,7 +55,7 @@ def print_tables(listing: pa.Table, console: Console) -> None:
     """Show a person which tables there are."""
     if not listing.num_rows:
         console.print(
-            "The warehouse has no tables yet; `questline load DATASET.TABLE FILE` makes one.", highlight=False
+            "The warehouse has no tables yet; `questline import-table DATASET.TABLE FILE` makes one.", highlight=False
         )
         return
     view = Table("table", Column("rows", justify="right"), Column("columns", overflow="fold"), header_style="bold")

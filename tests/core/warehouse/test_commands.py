@@ -1,4 +1,4 @@
-"""`questline sql` and `questline load`, run as a user runs them."""
+"""`questline sql` and `questline import-table`, run as a user runs them."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 def players(run: Run, tmp_path: Path) -> Path:
     path = tmp_path / "players.csv"
     path.write_text("id,spent,at\na,9007199254740993,2020-01-02T03:04:05Z\n'b',,\n", encoding="utf-8")
-    done = run("load", "game.players", str(path))
+    done = run("import-table", "game.players", str(path))
     assert (done.code, done.stdout, done.stderr) == (0, "2 rows loaded into game.players\n", "")
     return path
 
@@ -109,8 +109,8 @@ def test_a_query_comes_from_a_file_with_parameters(run: Run, tmp_path: Path) -> 
         (("sql", "SELECT 1", "--param", "x"), "questline: --param 'x' is not of the form NAME=VALUE"),
         (("sql", "SELECT 1", "--file", "x.sql"), "questline: give a query or --file, not both"),
         (("sql", "--file", "nothing.sql"), "questline: cannot read nothing.sql"),
-        (("load", "game.t", "nothing.csv"), "questline: there is no file nothing.csv"),
-        (("load", "game", __file__), "questline: "),
+        (("import-table", "game.t", "nothing.csv"), "questline: there is no file nothing.csv"),
+        (("import-table", "game", __file__), "questline: "),
     ],
 )
 def test_a_mistake_is_one_sentence(arguments: tuple[str, ...], problem: str, run: Run) -> None:
@@ -156,5 +156,5 @@ def test_a_dry_run_counts_each_table_once_and_looks_through_views(run: Run, play
 def test_a_file_is_loaded_from_a_url(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("n\n1\n2\n", encoding="utf-8")
 
-    assert run("load", "game.numbers", f"file://{tmp_path}/x.csv").stdout == "2 rows loaded into game.numbers\n"
-    assert run("load", "game.numbers", f"file://{tmp_path}/y.csv").stderr.startswith("questline: cannot read file://")
+    assert run("import-table", "game.numbers", f"file://{tmp_path}/x.csv").stdout == "2 rows loaded into game.numbers\n"
+    assert run("import-table", "game.numbers", f"file://{tmp_path}/y.csv").stderr.startswith("questline: cannot read file://")

@@ -116,7 +116,7 @@ def _refusal(text: str, doing: str, tables: Tables) -> str:
     if missing := _NO_TABLE.search(what):
         return f"{where}there is no table {missing['name']}{similar(missing['name'], tables(), 'the tables are')}"
     if missing := _NO_DATASET.search(what):
-        return f"{where}there is no dataset {missing['name']}; `questline load` and the stream make one"
+        return f"{where}there is no dataset {missing['name']}; `questline import-table` and the stream make one"
     if missing := _NO_COLUMN.search(what):
         close = f"; did you mean {missing['close']}?" if missing["close"] else ""
         return f"{where}there is no column {missing['name']}{close}"

@@ -1,0 +1,98 @@
+"""`questline load`: play many game clients at a rate, and tell what the gateway did."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from questline_ingest.client import Access
+
+
+class AskFor(StrEnum):
+    """Models that a load can ask."""
+
+    spend = "spend"
+    churn = "churn"
+
+
+def load(  # noqa: PLR0913 - each is an option of the command line
+    *,
+    rate: Annotated[float, typer.Option(help="Calls a second, kept whatever the gateway does.")] = 100.0,
+    ramp_to: Annotated[float | None, typer.Option(help="Rise or fall evenly to this many calls a second.")] = None,
+    duration: Annotated[float, typer.Option(help="Seconds; at most an hour.")] = 10.0,
+    max_calls: Annotated[int, typer.Option(help="Stop after so many calls.")] = 1_000_000,
+    batch: Annotated[int, typer.Option(min=1, max=5_000, help="Events in a call.")] = 1,
+    predict: Annotated[
+        list[AskFor] | None, typer.Option(help="Ask this model with every event; may be given twice.")
+    ] = None,
+    players: Annotated[int, typer.Option(min=1, help="Simulated players whose events are sent.")] = 500,
+    replay: Annotated[
+        Path | None, typer.Option(help="Send the events of this GA4 export (NDJSON) instead, over and over.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Chooses the simulated players.")] = 1,
+    title: Annotated[str | None, typer.Option(help="The game's title.", show_default="QUESTLINE_TITLE")] = None,
+    real: Annotated[
+        bool, typer.Option("--real", help="Do not mark the events as a test: models will learn them.")
+    ] = False,
+    address: Annotated[
+        str | None, typer.Option(help="host:port of the gateway.", show_default="QUESTLINE_LISTEN or 127.0.0.1:7777")
+    ] = None,
+    api_key: Annotated[str, typer.Option(help="The title's API key.", envvar="QUESTLINE_API_KEY")] = "",
+    tls: Annotated[bool, typer.Option("--tls", help="Talk TLS, trusting what this system trusts.")] = False,
+    ca: Annotated[Path | None, typer.Option(help="Talk TLS, trusting this PEM file.")] = None,
+    in_flight: Annotated[int, typer.Option(min=1, max=20_000, help="Most calls without an answer.")] = 2_000,
+    timeout: Annotated[float, typer.Option(min=0.01, max=60, help="Seconds a call may take.")] = 10.0,
+    processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the rate.")] = 1,
+    plot: Annotated[Path | None, typer.Option(help="Draw the run into this HTML file.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for another program.")] = False,
+) -> None:
+    """Send generated or recorded events at a constant rate or a ramp, and tell rate, latency and outcomes.
+
+    Latency counts from when a call was due, so a gateway that stalls cannot hide it. Events are marked as a test and no
+    model learns from them. The run ends by itself: after its duration, and at most one time-out more.
+    """
+    from rich.console import Console
+
+    from questline_ingest.load.job import Job, run_job
+    from questline_ingest.load.plan import Plan
+    from questline_ingest.load.report import facts, show
+    from questline_ingest.load.source import Marks, from_file, from_players
+    from questline_ingest.pb import ingest_pb2 as pb
+    from questline_ingest.settings import GatewaySettings
+
+    settings = GatewaySettings.read(listen=address)
+    plan = Plan(calls_per_s=rate, ramp_to_per_s=ramp_to, duration_s=duration, max_calls=max_calls)
+    pool = from_file(replay) if replay else from_players(players, seed=seed)
+    job = Job(
+        plan=plan,
+        pool=pool,
+        marks=Marks(title=title or settings.title, is_test=not real),
+        per_call=batch,
+        address=settings.listen,
+        access=_access(api_key, tls=tls, ca=ca),
+        predict=[pb.Model.Value(model.upper()) for model in predict or ()],
+        in_flight=in_flight,
+        timeout_s=timeout,
+    )
+    with Console(stderr=True).status(f"{plan.calls:,} calls over {duration:g} s to {settings.listen}"):
+        record = run_job(job, processes=processes)
+    found = facts(record) | {"address": settings.listen, "generated": replay is None}
+    if plot:
+        from questline_ingest.load.plot import draw
+
+        draw(record, plot, heading=f"{record.calls:,} calls to {settings.listen}")
+    if as_json:
+        print(json.dumps(found))
+    else:
+        show(found, Console())
+
+
+def _access(api_key: str, *, tls: bool, ca: Path | None) -> Access:
+    from questline_ingest.client import Access, Tls
+
+    return Access(api_key=api_key, tls=Tls(ca_file=ca) if tls or ca else None)

@@ -1,0 +1,67 @@
+"""`questline load` as a user runs it, against a real gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from questline_core.pb.telemetry_pb2 import Event
+from questline_core.testing.memory_broker import MemoryBroker
+
+
+async def load(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", "from questline_core.cli import main; main()", "load", *arguments]
+    return await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, check=False, timeout=60)
+
+
+async def test_a_load_tells_rate_latency_and_outcomes_and_draws_them(
+    address: str, broker: MemoryBroker, tmp_path: Path
+) -> None:
+    plot = tmp_path / "load.html"
+    ran = await load(
+        *("--address", address, "--rate", "100", "--ramp-to", "300", "--duration", "1", "--batch", "5"),
+        *("--predict", "spend", "--players", "20", "--title", "flood", "--plot", str(plot), "--json"),
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert (found["calls"], found["events"], found["outcomes"]) == (200, 1000, {"accepted": 1000})
+    assert sum(found["predictions"].values()) == 1000
+    assert list(found["latency_ms"]) == ["p50", "p90", "p99", "p99.9", "longest"]
+    assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["longest"]
+    assert found["generator_cpu_s"] > 0
+    events = [Event.FromString(message.data) for message in broker.published]
+    assert len({event.event_id for event in events}) == 1000
+    assert {(event.is_test, event.title) for event in events} == {(True, "flood")}
+    assert "latency by second" in plot.read_text()
+
+
+async def test_processes_share_a_load_and_a_person_gets_a_table(address: str, broker: MemoryBroker) -> None:
+    ran = await load("--address", address, "--rate", "50", "--duration", "1", "--players", "5", "--processes", "2")
+
+    assert ran.returncode == 0, ran.stderr
+    assert len(broker.published) == 50
+    for told in ("50 with 50 events", "latency p99 ", "outcomes: accepted", "generator's own CPU"):
+        assert told in ran.stdout
+
+
+async def test_a_load_on_nobody_says_so_in_one_sentence() -> None:
+    ran = await load("--address", "127.0.0.1:1", "--rate", "20", "--duration", "0.5", "--players", "5")
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("questline: no gateway answers at 127.0.0.1:1")
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize("wrong", [("--rate", "0"), ("--duration", "99999"), ("--replay", "nothing.ndjson")])
+async def test_a_wrong_option_is_one_sentence(wrong: tuple[str, str]) -> None:
+    ran = await load(*wrong, "--address", "127.0.0.1:1")
+
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("questline: ")
+    assert "Traceback" not in ran.stderr
