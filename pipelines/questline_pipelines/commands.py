@@ -24,12 +24,16 @@ def _runs() -> None:
 
 
 @runs.command("spend")
-def run_spend(
+def run_spend(  # noqa: PLR0913 - one for each thing that may be asked
     *,
     epochs: Annotated[int, typer.Option(min=1, help="How often training goes through the examples.")] = 20,
     horizon_hours: Annotated[int, typer.Option(min=1, help="How far ahead spend is predicted.")] = 24,
     holdout_days: Annotated[int, typer.Option(min=1, help="Last days of the data, kept to judge with.")] = 7,
     seed: Annotated[int, typer.Option(help="Of everything that is random in training.")] = 1,
+    strict: Annotated[bool, typer.Option(help="Ship only what beats every rival beyond doubt.")] = False,
+    override: Annotated[
+        str, typer.Option(metavar="WHO: WHY", help="Ship whatever the gate finds; this is recorded.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as one line of JSON.")] = False,
 ) -> None:
     """Train the spend model on the events that are here now, judge it, and let it serve if it is good enough.
@@ -40,7 +44,8 @@ def run_spend(
 
     settings = PlatformSettings.read()
     training = {"horizon_hours": horizon_hours, "holdout_days": holdout_days, "epochs": epochs, "seed": seed}
-    _run("spend", spend_parameters(settings, training), settings, as_json=as_json)
+    parameters = spend_parameters(settings, training) | {"strict": strict, "override": override}
+    _run("spend", parameters, settings, as_json=as_json)
 
 
 def _run(pipeline: str, parameters: dict[str, Any], settings: PlatformSettings, *, as_json: bool) -> None:

@@ -25,6 +25,8 @@ def spend_training(  # noqa: PLR0913, PLR0917 - a run is told everything, so tha
     holdout_days: int = 7,
     epochs: int = 20,
     seed: int = 1,
+    strict: bool = False,
+    override: str = "",
 ) -> None:
     """Turn the events of one version of the data into a served, verified revision, if it deserves to serve.
 
@@ -38,13 +40,17 @@ def spend_training(  # noqa: PLR0913, PLR0917 - a run is told everything, so tha
         holdout_days: last days of the data, which judge the model and never train it.
         epochs: how often training goes through the examples.
         seed: of everything that is random in training.
+        strict: whether the model has to beat every rival beyond doubt, and not only be as good.
+        override: who ships the model whatever the gate finds, and why; empty when nobody does.
     """
     examples = prepare(
         warehouse=warehouse, data_version=data_version, horizon_hours=horizon_hours, holdout_days=holdout_days
     ).outputs["examples"]
     model = train(examples=examples, epochs=epochs, seed=seed).set_env_variable(**QUIET).outputs["model"]
     judged = evaluate(examples=examples, model=model, champion=champion).set_env_variable(**QUIET).outputs
-    verdict = gate(metrics=judged["metrics"], champion_metrics=judged["champion_metrics"])
+    verdict = gate(
+        metrics=judged["metrics"], champion_metrics=judged["champion_metrics"], strict=strict, override=override
+    )
     # kfp.local 2.17 finds a step's only return value in a condition, and takes a named one for false.
     with dsl.If(verdict.outputs["Output"] == True):  # noqa: E712 - an expression of KFP
         published = export(model=model, metrics=judged["metrics"], name="spend", model_store=model_store).outputs[

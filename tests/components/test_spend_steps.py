@@ -83,7 +83,10 @@ def model(folder: Path, examples: dsl.Dataset) -> dsl.Model:
 def judged(folder: Path, examples: dsl.Dataset, model: dsl.Model) -> tuple[dsl.Metrics, dsl.Metrics, dsl.HTML]:
     metrics, champion = dsl.Metrics(uri=str(folder / "metrics")), dsl.Metrics(uri=str(folder / "champion"))
     report = dsl.HTML(uri=str(folder / "report"))
-    evaluate.python_func(examples, model, "", metrics, champion, report)
+    curve, card = dsl.ClassificationMetrics(uri=str(folder / "curve")), dsl.Markdown(uri=str(folder / "card"))
+    evaluate.python_func(examples, model, "", metrics, champion, report, curve, card)
+    assert {"confidenceMetrics", "confusionMatrix"} <= set(curve.metadata)
+    assert "## How good" in Path(card.path).read_text()
     return metrics, champion, report
 
 
@@ -129,6 +132,8 @@ def test_the_gate_says_yes_with_reasons_and_a_no_with_them(
     Path(few.path).write_text(json.dumps(json.loads(Path(metrics.path).read_text()) | {"rows": 3, "positives": 1}))
     assert gate.python_func(few, champion, verdict) is False
     assert "too few" in verdict.metadata["reasons"][0]
+    assert gate.python_func(few, champion, verdict, override="Ana: the launch is today") is True
+    assert "Ana: the launch is today" in Path(verdict.path).read_text()
 
 
 def test_a_published_version_tells_of_its_whole_training(model: dsl.Model, published: dsl.Model) -> None:
@@ -161,7 +166,16 @@ def test_a_champion_is_judged_on_the_same_rows_and_the_gate_compares(
     metrics, champion = dsl.Metrics(uri=str(tmp_path / "metrics")), dsl.Metrics(uri=str(tmp_path / "champion"))
     verdict = dsl.Markdown(uri=str(tmp_path / "verdict"))
 
-    evaluate.python_func(examples, model, published.uri, metrics, champion, dsl.HTML(uri=str(tmp_path / "report")))
+    evaluate.python_func(
+        examples,
+        model,
+        published.uri,
+        metrics,
+        champion,
+        dsl.HTML(uri=str(tmp_path / "report")),
+        dsl.ClassificationMetrics(uri=str(tmp_path / "curve")),
+        dsl.Markdown(uri=str(tmp_path / "card")),
+    )
 
     assert Path(champion.path).read_text() == Path(judged[0].path).read_text()
     gate.python_func(metrics, champion, verdict)

@@ -85,6 +85,8 @@ def test_what_has_no_default_is_where_things_are_and_which_data(spec: Spec) -> N
         "holdout_days": 7,
         "epochs": 20,
         "seed": 1,
+        "strict": False,
+        "override": "",
     }
 
 

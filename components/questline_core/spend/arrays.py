@@ -17,6 +17,9 @@ from questline_core.features.online import NUMBERS, TEXTS
 Floats = NDArray[np.float64]
 Texts = NDArray[np.object_]
 
+NOMINAL_COVERAGE = 0.8
+"""Share of those who spend whose spend the model promises to lie within its bounds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examples:
@@ -41,6 +44,25 @@ class Examples:
             spend=self.spend[rows],
             players=self.players[rows],
             at_micros=self.at_micros[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """A model's answers to the rows, as its signature gives them."""
+
+    value: Floats
+    lower_bound: Floats
+    upper_bound: Floats
+    probability: Floats
+
+    def take(self, rows: Any) -> Predictions:
+        """Take the answers that a slice, a mask or an array of positions chooses."""
+        return Predictions(
+            value=self.value[rows],
+            lower_bound=self.lower_bound[rows],
+            upper_bound=self.upper_bound[rows],
+            probability=self.probability[rows],
         )
 
 

@@ -1,10 +1,11 @@
-"""Judge a spend model on later days than it was fitted to, against the best constant answer."""
+"""Judge a spend model on later days than it was fitted to, against its rivals and within slices."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -13,13 +14,15 @@ import numpy as np
 from questline_core.errors import BadInput
 from questline_core.processes import write_atomically
 from questline_core.spend import metrics
-from questline_core.spend.arrays import Examples, Floats, read_examples
+from questline_core.spend.arrays import Examples, Floats, Predictions, read_examples
 from questline_core.spend.metrics import Bin, Curve
 
-NOMINAL_COVERAGE = 0.9
-"""Share of spends that the model promises to lie within its bounds, at least."""
-
 _RANGES = ("log_loss_gain", "roc_auc", "normalized_gini", "rmse_gain", "total_error")
+LEAST_SLICE_ROWS, LEAST_SLICE_POSITIVES = 300, 20
+"""Smaller parts of the rows are not judged."""
+
+_MOST_PARTS = 4  # systems and countries, the most usual ones
+_IMPORTANCE_ROWS = 4000
 _RESAMPLES = 500
 _SEED = 20_180_612  # every evaluation draws the same players, so that two models are compared draw by draw
 
@@ -34,7 +37,10 @@ class Scores:
     pr_auc: float
     mae: float
     rmse: float
+    rmsle: float
     normalized_gini: float
+    spearman_of_spenders: float
+    top_decile_lift: float
     total_error: float
     """Predicted by actual total, less 1."""
 
@@ -58,6 +64,33 @@ class Interval:
     """The same of the rows with spend."""
     mean_width: float
     """In virtual currency."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """What a rival did on the same rows."""
+
+    name: str
+    scores: Scores
+    log_loss_gain: Range
+    """The rival's log loss less the model's, players drawn in pairs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """What the model did on a part of the rows that is large enough to be judged."""
+
+    name: str
+    rows: int
+    positives: int
+    log_loss: float
+    roc_auc: float
+    predicted: float
+    """Mean expected spend."""
+    actual: float
+    """Mean spend."""
+    log_loss_gain: Range
+    """The constant's log loss less the model's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +122,17 @@ class Evaluation:
     lift: tuple[Bin, ...]
     """Tenths of the rows by expected value: expected value and spend."""
     roc: Curve
+    roc_thresholds: tuple[float, ...]
+    """The probability that each point of the curve picks from."""
+    confusion: tuple[tuple[int, int], tuple[int, int]]
+    """Rows without and with spend: how many were not picked and were, when as many are picked as spend."""
     pr: Curve
+    rivals: tuple[Rival, ...]
+    """Those other than the constant, fitted to the same training rows."""
+    slices: tuple[Slice, ...]
+    """By system, country, past spend, and whether training knew the player."""
+    importance: Mapping[str, float]
+    """By input: how much the log loss rises when its values are shuffled among the rows."""
     log_loss_draws: tuple[float, ...]
     """The model's log loss on each bootstrap draw of the players."""
 
@@ -114,7 +157,13 @@ class Evaluation:
                 "calibration": tuple(Bin(**one) for one in facts["calibration"]),
                 "lift": tuple(Bin(**one) for one in facts["lift"]),
                 "roc": _curve(facts["roc"]),
+                "roc_thresholds": tuple(facts["roc_thresholds"]),
+                "confusion": tuple(tuple(row) for row in facts["confusion"]),
                 "pr": _curve(facts["pr"]),
+                "rivals": tuple(_rival(one) for one in facts["rivals"]),
+                "slices": tuple(
+                    Slice(**one | {"log_loss_gain": Range(**one["log_loss_gain"])}) for one in facts["slices"]
+                ),
                 "log_loss_draws": tuple(facts["log_loss_draws"]),
             }
             return cls(**(facts | nested))
@@ -122,18 +171,8 @@ class Evaluation:
             raise BadInput(f"this is no evaluation of a spend model ({error!r}); evaluate the model again") from None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
-    """A model's answers to the rows, as its signature gives them."""
-
-    value: Floats
-    lower_bound: Floats
-    upper_bound: Floats
-    probability: Floats
-
-
 def evaluate(model: Path, examples: Path, report: Path) -> Evaluation:
-    """Judge a model on eval.parquet and write metrics.json and report.html.
+    """Judge a model on eval.parquet and write metrics.json, report.html and model_card.md.
 
     Args:
         model: the folder of saved_model/, of a training or of a published version.
@@ -143,30 +182,60 @@ def evaluate(model: Path, examples: Path, report: Path) -> Evaluation:
     Raises:
         BadInput: the examples or the model cannot be read.
     """
-    from questline_core.spend.report import write_report  # noqa: PLC0415 - the gate needs no plots
-    from questline_core.spend.saved import ask  # noqa: PLC0415 - nor TensorFlow
+    from questline_core.spend.report import write_card, write_report  # noqa: PLC0415 - the gate needs no plots
+    from questline_core.spend.rivals import constant, rivals  # noqa: PLC0415 - nor XGBoost
+    from questline_core.spend.saved import opened  # noqa: PLC0415 - nor TensorFlow
 
     rows, learned = read_examples(examples / "eval.parquet"), read_examples(examples / "train.parquet")
     if not 0 < (rows.spend > 0).sum() < len(rows):
         raise BadInput(f"{examples / 'eval.parquet'} needs rows with spend and rows without; extract more examples")
-    predictions = ask(model, rows)
-    evaluation = measure(rows, predictions, constant_answer(learned, len(rows)))
+    asked = opened(model)
+    predictions = asked(rows)
+    evaluation = measure(
+        rows,
+        predictions,
+        constant(learned, rows),
+        rivals=rivals(learned, rows),
+        known=frozenset(learned.players),
+        importance=permutation_importance(asked, rows),
+    )
     report.mkdir(parents=True, exist_ok=True)
     write_atomically(report / "metrics.json", evaluation.to_json())
-    write_report(report / "report.html", evaluation, rows, predictions, examples)
+    training = _training(model)
+    losses = training.get("late_loss_by_epoch", ())
+    write_report(report / "report.html", evaluation, rows, predictions, examples, losses=losses)
+    write_card(report / "model_card.md", evaluation, examples, signature=training.get("signature", {}))
     return evaluation
 
 
-def constant_answer(learned: Examples, rows: int) -> Predictions:
-    """Answer every row with the base rate and the mean spend of the training rows."""
-    base_rate, mean = float((learned.spend > 0).mean()), float(learned.spend.mean())
-    low, high = np.quantile(learned.spend, [0.05, 0.95])
-    value, lower, upper, probability = (np.full(rows, one) for one in (mean, low, high, base_rate))
-    return Predictions(value=value, lower_bound=lower, upper_bound=upper, probability=probability)
+def _training(model: Path) -> dict[str, Any]:
+    """Read what is told of the training, by the training itself or by the published version."""
+    for name in ("training.json", "model.json"):
+        if (model / name).exists():
+            facts: dict[str, Any] = json.loads((model / name).read_text(encoding="utf-8"))
+            return facts | dict(facts.get("lineage", {}))
+    return {}
 
 
-def measure(rows: Examples, model: Predictions, constant: Predictions) -> Evaluation:
-    """Compare two sets of answers with what came."""
+def measure(  # noqa: PLR0913 - each is one thing that the answers are compared with
+    rows: Examples,
+    model: Predictions,
+    constant: Predictions,
+    *,
+    rivals: Mapping[str, Predictions] | None = None,
+    known: frozenset[str] = frozenset(),
+    importance: Mapping[str, float] | None = None,
+) -> Evaluation:
+    """Compare answers with what came, and with those of rivals.
+
+    Args:
+        rows: what was asked, and what came.
+        model: the model's answers.
+        constant: the answers that a constant gives.
+        rivals: the answers of others, by name.
+        known: players that training knew.
+        importance: what `permutation_importance` found.
+    """
     positive = (rows.spend > 0).astype(np.float64)
     draws = _bootstrap(rows, positive, model, constant)
     scores, base = _scores(rows.spend, positive, model), _scores(rows.spend, positive, constant)
@@ -188,7 +257,12 @@ def measure(rows: Examples, model: Predictions, constant: Predictions) -> Evalua
         calibration=metrics.bins(positive, model.probability),
         lift=metrics.bins(rows.spend, model.value),
         roc=metrics.roc_curve(positive, model.probability),
+        roc_thresholds=metrics.roc_thresholds(model.probability),
+        confusion=metrics.confusion(positive, model.probability),
         pr=metrics.pr_curve(positive, model.probability),
+        rivals=tuple(_against(name, rows, positive, model, other) for name, other in (rivals or {}).items()),
+        slices=tuple(_slices(rows, positive, model, constant, known)),
+        importance=dict(importance or {}),
         log_loss_draws=tuple(draws["log_loss"].tolist()),
     )
 
@@ -201,7 +275,10 @@ def _scores(spend: Floats, positive: Floats, answers: Predictions) -> Scores:
         pr_auc=metrics.pr_auc(positive, answers.probability),
         mae=metrics.mae(spend, answers.value),
         rmse=metrics.rmse(spend, answers.value),
+        rmsle=metrics.rmsle(spend, answers.value),
         normalized_gini=metrics.normalized_gini(spend, answers.value),
+        spearman_of_spenders=metrics.spearman_of_spenders(spend, answers.value),
+        top_decile_lift=metrics.top_decile_lift(spend, answers.value),
         total_error=metrics.total_error(spend, answers.value),
     )
 
@@ -230,6 +307,70 @@ def _bootstrap(rows: Examples, positive: Floats, model: Predictions, constant: P
     return {name: np.array(measured) for name, measured in found.items()}
 
 
+def _against(name: str, rows: Examples, positive: Floats, model: Predictions, other: Predictions) -> Rival:
+    return Rival(name=name, scores=_scores(rows.spend, positive, other), log_loss_gain=_gain(rows, model, other))
+
+
+def _gain(rows: Examples, model: Predictions, other: Predictions) -> Range:
+    """Give how much lower the model's log loss is than another's, players drawn in pairs."""
+    positive = (rows.spend > 0).astype(np.float64)
+    gain = metrics.losses(positive, other.probability) - metrics.losses(positive, model.probability)
+    _, player = np.unique(rows.players.astype(str), return_inverse=True)
+    sums, counts = np.bincount(player, gain), np.bincount(player)
+    random = np.random.default_rng(_SEED)
+    drawn = (random.integers(0, len(sums), len(sums)) for _ in range(_RESAMPLES))
+    return _range(float(gain.mean()), np.array([sums[draw].sum() / counts[draw].sum() for draw in drawn]))
+
+
+def _slices(
+    rows: Examples, positive: Floats, model: Predictions, constant: Predictions, known: frozenset[str]
+) -> Iterator[Slice]:
+    """Judge each part of the rows that is large enough."""
+    for name, chosen in _parts(rows, known):
+        if chosen.sum() < LEAST_SLICE_ROWS or positive[chosen].sum() < LEAST_SLICE_POSITIVES:
+            continue
+        part, answers, other = rows.take(chosen), model.take(chosen), constant.take(chosen)
+        yield Slice(
+            name=name,
+            rows=len(part),
+            positives=int(positive[chosen].sum()),
+            log_loss=float(metrics.losses(positive[chosen], answers.probability).mean()),
+            roc_auc=metrics.roc_auc(positive[chosen], answers.probability),
+            predicted=float(answers.value.mean()),
+            actual=float(part.spend.mean()),
+            log_loss_gain=_gain(part, answers, other),
+        )
+
+
+def _parts(rows: Examples, known: frozenset[str]) -> Iterator[tuple[str, Any]]:
+    """Name the parts: players that training knew or did not, who spent before or never, systems and countries."""
+    if known:
+        familiar = np.array([player in known for player in rows.players])
+        yield from (("players of the training", familiar), ("players unknown to the training", ~familiar))
+    if not rows.inputs:
+        return
+    spent = np.nan_to_num(rows.inputs["spends"].astype(np.float64)) > 0
+    yield from (("who spent before", spent), ("who never spent", ~spent))
+    for name in ("operating_system", "country"):
+        words, counts = np.unique(rows.inputs[name].astype(str), return_counts=True)
+        for word in words[np.argsort(-counts, kind="stable")][:_MOST_PARTS]:
+            yield f"{name.replace('_', ' ')} {word or 'not known'}", rows.inputs[name] == word
+
+
+def permutation_importance(ask: Callable[[Examples], Predictions], rows: Examples) -> dict[str, float]:
+    """Tell by how much the log loss rises when one input is shuffled among the rows, the most important first."""
+    random = np.random.default_rng(_SEED)
+    sample = rows.take(np.sort(random.permutation(len(rows))[:_IMPORTANCE_ROWS]))
+    positive = (sample.spend > 0).astype(np.float64)
+
+    def loss(inputs: Mapping[str, Any]) -> float:
+        return float(metrics.losses(positive, ask(replace(sample, inputs=inputs)).probability).mean())
+
+    base, shuffle = loss(sample.inputs), random.permutation(len(sample))
+    rises = {name: loss({**sample.inputs, name: column[shuffle]}) - base for name, column in sample.inputs.items()}
+    return dict(sorted(rises.items(), key=lambda one: -one[1]))
+
+
 def _range(value: float, draws: Floats) -> Range:
     low, high = np.quantile(draws, [0.025, 0.975])
     return Range(value=value, low=float(low), high=float(high))
@@ -252,3 +393,7 @@ def _digest(rows: Examples) -> str:
 
 def _curve(facts: dict[str, Any]) -> Curve:
     return Curve(x=tuple(facts["x"]), y=tuple(facts["y"]))
+
+
+def _rival(facts: dict[str, Any]) -> Rival:
+    return Rival(name=facts["name"], scores=Scores(**facts["scores"]), log_loss_gain=Range(**facts["log_loss_gain"]))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
 from questline_core.errors import BadInput
-from questline_core.spend.evaluation import Evaluation
+from questline_core.spend.evaluation import Evaluation, Rival
 
 LEAST_ROWS, LEAST_POSITIVES = 500, 30
 """With fewer rows, or fewer with spend, luck decides."""
@@ -34,12 +35,14 @@ class _Finding:
     reason: str
 
 
-def judge(evaluation: Evaluation, champion: Evaluation | None) -> Verdict:
-    """Judge a model: it must beat the constant beyond doubt, and must not be worse than the champion.
+def judge(evaluation: Evaluation, champion: Evaluation | None, *, strict: bool = False, override: str = "") -> Verdict:
+    """Judge a model: it must beat the constant beyond doubt, and be as good as every rival and the champion.
 
     Args:
         evaluation: of the model that wants to serve.
         champion: of the model that serves, on the same rows; None when none does.
+        strict: whether every rival has to be beaten beyond doubt, which needs many players.
+        override: who ships the model whatever is found, and why; empty when nobody does.
 
     Raises:
         BadInput: the two were evaluated on different rows.
@@ -51,10 +54,17 @@ def judge(evaluation: Evaluation, champion: Evaluation | None) -> Verdict:
         _orders_by_value(evaluation),
         _no_worse_amounts(evaluation),
         _close_to_actual(evaluation),
+        *(_beats(rival, evaluation, strict=strict) for rival in evaluation.rivals),
+        *_no_slice_lost(evaluation),
     ]
     if champion is not None:
         findings.append(_as_good_as(evaluation, champion))
-    return Verdict(ship=all(one.passed for one in findings), reasons=tuple(one.reason for one in findings))
+    ship, reasons = all(one.passed for one in findings), tuple(one.reason for one in findings)
+    if not override:
+        return Verdict(ship=ship, reasons=reasons)
+    when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    found = "ship" if ship else "not ship"
+    return Verdict(ship=True, reasons=(*reasons, f"Shipped by hand at {when} ({override}); the gate says: {found}."))
 
 
 def read_evaluation(file: Path) -> Evaluation | None:
@@ -138,6 +148,34 @@ def _close_to_actual(found: Evaluation) -> _Finding:
             f"{error.high:+.0%}), {bound} within the {MOST_TOTAL_ERROR:.0%} allowed."
         ),
     )
+
+
+def _beats(rival: Rival, found: Evaluation, *, strict: bool) -> _Finding:
+    gain, theirs = rival.log_loss_gain, rival.scores.log_loss
+    passed = gain.low > 0 if strict else bool(gain.high >= 0 and gain.value >= -TOLERATED_LOSS * theirs)
+    verb = "beats" if gain.low > 0 else "is as good as" if passed else "does not beat"
+    return _Finding(
+        passed=passed,
+        reason=(
+            f"Log loss {found.model.log_loss:.4f} against {theirs:.4f}: the model {verb} the {rival.name} "
+            f"(gain {gain.value:+.4f}, 95 % {gain.low:+.4f} to {gain.high:+.4f})."
+        ),
+    )
+
+
+def _no_slice_lost(found: Evaluation) -> list[_Finding]:
+    """Hold against a model the slices in which even the constant is better, beyond doubt."""
+    lost = [one for one in found.slices if one.log_loss_gain.high < 0]
+    if not lost:
+        return [_Finding(passed=True, reason=f"No worse than the constant in any of {len(found.slices)} slices.")]
+    return [
+        _Finding(
+            passed=False,
+            reason=f"Worse than the constant, beyond doubt, among {one.name}: {one.rows:,} examples, gain "
+            f"{one.log_loss_gain.value:+.4f} (95 % {one.log_loss_gain.low:+.4f} to {one.log_loss_gain.high:+.4f}).",
+        )
+        for one in lost
+    ]
 
 
 def _as_good_as(found: Evaluation, champion: Evaluation) -> _Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.stats import rankdata
 
 from questline_core.spend.arrays import Floats
 
@@ -49,6 +50,22 @@ def rmse(actual: Floats, predicted: Floats) -> float:
     return float(np.sqrt(np.mean((predicted - actual) ** 2)))
 
 
+def rmsle(actual: Floats, predicted: Floats) -> float:
+    """Give the root of the mean squared error of the logarithms of 1 + value: large amounts do not drown small ones."""
+    return rmse(np.log1p(actual), np.log1p(np.maximum(predicted, 0)))
+
+
+def spearman_of_spenders(actual: Floats, predicted: Floats) -> float:
+    """Give the rank correlation among rows with spend: who spends much, of those who spend. 0 for a constant."""
+    left, right = rankdata(actual[actual > 0]), rankdata(predicted[actual > 0])
+    return float(np.corrcoef(left, right)[0, 1]) if left.std() > 0 and right.std() > 0 else 0.0
+
+
+def top_decile_lift(actual: Floats, predicted: Floats) -> float:
+    """Give the mean of the tenth that is predicted highest, by the mean of all: 1 is no better than any tenth."""
+    return bins(actual, predicted)[-1].actual / float(actual.mean())
+
+
 def total_error(actual: Floats, predicted: Floats) -> float:
     """Give the error of the total: 0.1 when a tenth too much is predicted in all."""
     return float(predicted.sum() / actual.sum() - 1)
@@ -73,6 +90,23 @@ def roc_curve(positive: Floats, score: Floats, *, points: int = 200) -> Curve:
     """Give the true positive rate (y) by the false positive rate (x), from (0, 0) to (1, 1)."""
     hits, misses = (np.concatenate([[0.0], side[::-1].cumsum()]) for side in _by_score(positive, score))
     return _curve(misses / misses[-1], hits / hits[-1], points)
+
+
+def roc_thresholds(score: Floats, *, points: int = 200) -> tuple[float, ...]:
+    """Give the score from which on rows are picked, for each point of `roc_curve`; 1 where none is."""
+    scores = np.concatenate([[1.0], np.unique(score)[::-1]])
+    return tuple(scores[np.unique(np.linspace(0, len(scores) - 1, min(points, len(scores))).astype(int))].tolist())
+
+
+def confusion(positive: Floats, score: Floats) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Pick as many rows as are positive, the highest scores first; count ((not, picked) of the others, of those)."""
+    picked = np.zeros(len(score), bool)
+    picked[np.argsort(-score, kind="stable")[: int(positive.sum())]] = True
+    hits = positive > 0
+    return (
+        (int((~hits & ~picked).sum()), int((~hits & picked).sum())),
+        (int((hits & ~picked).sum()), int((hits & picked).sum())),
+    )
 
 
 def pr_curve(positive: Floats, score: Floats, *, points: int = 200) -> Curve:

@@ -23,6 +23,9 @@ _OUTERMOST = 6.0  # standard deviations: one absurd number must not carry an ans
 _RAREST = 20  # a word that is seen less often counts as unseen
 _MOST_WORDS = 40
 
+MEMBERS = 4
+"""Networks whose answers are averaged."""
+
 
 class Preprocessing(tf.Module):  # type: ignore[misc] # TensorFlow ships no types
     """Named inputs to a matrix: logarithms, standardized, a gap is the mean and a flag; an unseen word is no word."""
@@ -67,25 +70,31 @@ def _words(column: Any) -> list[str]:
 
 
 def make_network(width: int, *, base_rate: float, dtype: str) -> Any:
-    """Make the untrained network: matrix -> [logit of any spend, log of the amount if there is one].
+    """Make the untrained networks: matrix -> [logits of any spend, logs of the amount if there is one], one a member.
 
     Args:
         width: columns of the matrix.
         base_rate: share of examples with spend, where the propensity begins.
         dtype: float32 to train, float64 to serve.
     """
-    layers, decay = tf.keras.layers, tf.keras.regularizers.L2(1e-3)
     matrix = tf.keras.Input((width,), dtype=dtype)
+    members = [_member(matrix, base_rate=base_rate, dtype=dtype) for _ in range(MEMBERS)]
+    join = tf.keras.layers.Concatenate(dtype=dtype)
+    return tf.keras.Model(matrix, [join([logit for logit, _ in members]), join([amount for _, amount in members])])
+
+
+def _member(matrix: Any, *, base_rate: float, dtype: str) -> tuple[Any, Any]:
+    """Make one of the small networks whose answers are averaged: each begins elsewhere, and errs elsewhere."""
+    layers, decay = tf.keras.layers, tf.keras.regularizers.L2(2.5e-4)
     hidden = layers.Dense(64, "relu", kernel_regularizer=decay, dtype=dtype)(matrix)
     hidden = layers.Dropout(0.2, dtype=dtype)(hidden)
     hidden = layers.Dense(32, "relu", kernel_regularizer=decay, dtype=dtype)(hidden)
     wide = layers.Concatenate(dtype=dtype)([hidden, matrix])  # a straight path: few data are explained nearly linearly
     prior = tf.keras.initializers.Constant(math.log(base_rate / (1 - base_rate)))
-    propensity = layers.Dense(
-        1, kernel_initializer="zeros", bias_initializer=prior, kernel_regularizer=decay, dtype=dtype
-    )(wide)
-    amount = layers.Dense(1, kernel_initializer="zeros", kernel_regularizer=decay, dtype=dtype)(hidden)
-    return tf.keras.Model(matrix, [propensity, amount])
+    logit = layers.Dense(1, kernel_initializer="zeros", bias_initializer=prior, kernel_regularizer=decay, dtype=dtype)(
+        wide
+    )
+    return logit, layers.Dense(1, kernel_initializer="zeros", kernel_regularizer=decay, dtype=dtype)(hidden)
 
 
 def for_serving(network: Any) -> Any:
@@ -116,20 +125,21 @@ class SpendModel(tf.Module):  # type: ignore[misc] # as above
         self.shift, self.scale = tf.constant(shift, tf.float64), tf.constant(scale, tf.float64)
 
     def set_interval(self, ratios: Floats, *, lower: float, upper: float) -> None:
-        """Fix which quantiles of the spend are the bounds.
+        """Fix which quantiles are the bounds.
 
         Args:
             ratios: quantiles of actual by predicted amount, of those who spend, at even steps from 0 to 1.
-            lower: level of the lower bound.
-            upper: level of the upper bound.
+            lower: level of the lower bound, a quantile of the spend of all, and so mostly zero.
+            upper: level of the upper bound, a quantile of the amount of those who spend.
         """
         self.ratios = tf.constant(ratios, tf.float64)
         self.lower, self.upper = tf.constant(lower, tf.float64), tf.constant(upper, tf.float64)
 
     def heads(self, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
         """Give the probability of any spend, and the expected amount if there is one."""
-        logit, log_amount = self.network(self.preprocessing(inputs), training=False)
-        return tf.sigmoid(logit[:, 0] + self.shift), self.scale * tf.exp(log_amount[:, 0])
+        logits, log_amounts = self.network(self.preprocessing(inputs), training=False)
+        logit, log_amount = tf.reduce_mean(logits, axis=1), tf.reduce_mean(log_amounts, axis=1)
+        return tf.sigmoid(logit + self.shift), self.scale * tf.exp(log_amount)
 
     def quantile(self, level: Any, probability: Any, amount: Any) -> Any:
         """Give a quantile of the spend, which is zero with 1 - probability and a multiple of the amount else."""
@@ -146,7 +156,7 @@ class SpendModel(tf.Module):  # type: ignore[misc] # as above
         probability, amount = self.heads(inputs)
         value = probability * amount
         lower = tf.minimum(self.quantile(self.lower, probability, amount), value)
-        upper = tf.maximum(self.quantile(self.upper, probability, amount), value)
+        upper = tf.maximum(self.quantile(1 - probability + probability * self.upper, probability, amount), value)
         outputs = dict(zip(OUTPUTS, (value, lower, upper, probability), strict=True))
         return {name: tf.cast(output, tf.float32) for name, output in outputs.items()}
 

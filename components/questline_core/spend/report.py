@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
@@ -16,8 +16,8 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 from questline_core.processes import write_atomically
-from questline_core.spend.arrays import Examples
-from questline_core.spend.evaluation import NOMINAL_COVERAGE, Evaluation, Predictions
+from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Predictions
+from questline_core.spend.evaluation import Evaluation
 from questline_core.spend.metrics import Bin, Curve
 
 _MODEL, _OTHER, _INK = "#2f6fde", "#9aa3b5", "#1d2433"
@@ -30,7 +30,15 @@ _LAYOUT = {
 }
 
 
-def write_report(file: Path, evaluation: Evaluation, rows: Examples, predictions: Predictions, examples: Path) -> None:
+def write_report(  # noqa: PLR0913 - all that the page shows
+    file: Path,
+    evaluation: Evaluation,
+    rows: Examples,
+    predictions: Predictions,
+    examples: Path,
+    *,
+    losses: Sequence[float],
+) -> None:
     """Write the page.
 
     Args:
@@ -39,6 +47,7 @@ def write_report(file: Path, evaluation: Evaluation, rows: Examples, predictions
         rows: the rows that were judged on.
         predictions: the model's answers to them.
         examples: the folder of examples.json, which tells where the rows came from.
+        losses: the loss on the latest training examples after each epoch; empty where it is not known.
     """
     origin = json.loads((examples / "examples.json").read_text(encoding="utf-8"))
     template = Template((files("questline_core.spend") / "report_page.html").read_text(encoding="utf-8"))
@@ -49,7 +58,38 @@ def write_report(file: Path, evaluation: Evaluation, rows: Examples, predictions
         comparison="".join(_comparison(evaluation)),
         who="".join(_who(evaluation)),
         how_much="".join(_how_much(evaluation, rows, predictions)),
+        where="".join(_where(evaluation)),
+        learning=_learning(losses) if losses else "",
         facts="".join(_facts(evaluation, origin)),
+    )
+    write_atomically(file, page)
+
+
+def write_card(file: Path, evaluation: Evaluation, examples: Path, *, signature: Mapping[str, Any]) -> None:
+    """Write the model card: what the model is for, what it was made of, how good it is, and what it is not for."""
+    origin = json.loads((examples / "examples.json").read_text(encoding="utf-8"))
+    template = Template((files("questline_core.spend") / "model_card.md").read_text(encoding="utf-8"))
+    everyone = {"model": evaluation.model, "constant": evaluation.constant}
+    everyone |= {one.name: one.scores for one in evaluation.rivals}
+    page = template.substitute(
+        origin,
+        rows=f"{evaluation.rows:,}",
+        players=f"{evaluation.players:,}",
+        positives=f"{evaluation.positives:,}",
+        since=_time(evaluation.first_micros),
+        until=_time(evaluation.last_micros),
+        nominal=f"{NOMINAL_COVERAGE:.0%}",
+        coverage=f"{evaluation.interval.coverage_of_spenders:.0%}",
+        inputs=", ".join(signature.get("inputs", ())),
+        scores="\n".join(
+            f"| {name} | {one.log_loss:.4f} | {one.roc_auc:.3f} | {one.normalized_gini:.3f} "
+            f"| {one.spearman_of_spenders:.3f} | {one.total_error:+.0%} |"
+            for name, one in everyone.items()
+        ),
+        slices="\n".join(
+            f"| {one.name} | {one.rows:,} | {one.roc_auc:.3f} | {one.predicted:.2f} | {one.actual:.2f} |"
+            for one in evaluation.slices
+        ),
     )
     write_atomically(file, page)
 
@@ -67,7 +107,9 @@ def _tiles(found: Evaluation) -> Iterable[str]:
 
 
 def _comparison(found: Evaluation) -> Iterable[str]:
-    """Give the rows of the table; a sign tells whether more (1) or less (-1) is better."""
+    """Give the rows of the table, the best of each in bold; a sign tells whether more (1) or less (-1) is better."""
+    everyone = {"model": found.model, "constant": found.constant} | {one.name: one.scores for one in found.rivals}
+    yield f"<tr><th>measure</th><th>what it tells</th>{''.join(f'<th>{escape(name)}</th>' for name in everyone)}</tr>"
     for name, field, sign, meaning in (
         ("Log loss", "log_loss", -1, "cost of a wrong or unsure probability"),
         ("Brier score", "brier", -1, "squared error of the probability"),
@@ -75,12 +117,50 @@ def _comparison(found: Evaluation) -> Iterable[str]:
         ("PR AUC", "pr_auc", 1, "how many of those picked out do spend"),
         ("MAE", "mae", -1, "mean error of the expected spend; favours answering 0, as most spend nothing"),
         ("RMSE", "rmse", -1, "the same, large errors counting more"),
+        ("RMSLE", "rmsle", -1, "the same of the logarithms: as a share and not as an amount"),
         ("Normalized Gini", "normalized_gini", 1, "how well players are ordered by their spend"),
+        ("Spearman", "spearman_of_spenders", 1, "how well those who spend are ordered by how much"),
+        ("Top-tenth lift", "top_decile_lift", 1, "spend of the tenth picked first, against the mean"),
     ):
-        model, constant = getattr(found.model, field), getattr(found.constant, field)
-        better = sign * (model - constant) > 0
-        mark = f'<span class="{"better" if better else "worse"}">{"better" if better else "not better"}</span>'
-        yield (f"<tr><td>{name}</td><td>{meaning}</td><td>{model:.4f}</td><td>{constant:.4f}</td><td>{mark}</td></tr>")
+        scores = [getattr(one, field) for one in everyone.values()]
+        best = max(sign * one for one in scores)
+        cells = "".join(f"<td{' class=better' if sign * one == best else ''}>{one:.4f}</td>" for one in scores)
+        yield f"<tr><td>{name}</td><td>{meaning}</td>{cells}</tr>"
+
+
+def _where(found: Evaluation) -> Iterable[str]:
+    """Draw the slices and the inputs that matter."""
+    slices = found.slices[::-1]
+    names = [f"{one.name} ({one.rows:,})" for one in slices]
+    yield _figure(
+        "Parts of the players",
+        "Mean spend of each part that is large enough to be judged. Blue and grey should be alike.",
+        [
+            go.Bar(
+                y=names, x=[one.predicted for one in slices], name="predicted", marker_color=_MODEL, orientation="h"
+            ),
+            go.Bar(y=names, x=[one.actual for one in slices], name="actual", marker_color=_OTHER, orientation="h"),
+        ],
+        axes=("mean spend, virtual currency", ""),
+        wide=True,
+    )
+    top = list(found.importance.items())[:12][::-1]
+    yield _figure(
+        "What the model looks at",
+        "How much worse the probability gets when one input is shuffled among the players.",
+        [go.Bar(y=[name for name, _ in top], x=[rise for _, rise in top], marker_color=_MODEL, orientation="h")],
+        axes=("rise of the log loss", ""),
+    )
+
+
+def _learning(losses: Sequence[float]) -> str:
+    epochs = list(range(1, len(losses) + 1))
+    return _figure(
+        "Learning",
+        "Loss on the latest training days after each pass over the examples; the lowest point is what is kept.",
+        [go.Scatter(x=epochs, y=losses, mode="lines+markers", line={"color": _MODEL}, name="loss")],
+        axes=("pass", "loss"),
+    )
 
 
 def _who(found: Evaluation) -> Iterable[str]:
@@ -136,8 +216,8 @@ def _how_much(found: Evaluation, rows: Examples, predictions: Predictions) -> It
     edges = {"start": 0, "end": float(np.quantile(spent, 0.99)), "size": max(1.0, float(np.quantile(spent, 0.99)) / 30)}
     yield _figure(
         "Amounts of those who spend",
-        f"{found.interval.coverage:.1%} of all spends lie within the bounds (promised: at least "
-        f"{NOMINAL_COVERAGE:.0%}), {found.interval.coverage_of_spenders:.0%} of those above zero.",
+        f"Of those who spend, {found.interval.coverage_of_spenders:.0%} spend an amount within the bounds (promised: "
+        f"{NOMINAL_COVERAGE:.0%}); of everybody {found.interval.coverage:.1%}.",
         [
             go.Histogram(x=spent, xbins=edges, name="actual", marker_color=_OTHER),
             go.Histogram(x=given, xbins=edges, name="predicted, if there is spend", marker_color=_MODEL, opacity=0.75),

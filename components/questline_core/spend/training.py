@@ -14,9 +14,9 @@ import tensorflow as tf
 from questline_core.errors import BadInput
 from questline_core.features.online import NUMBERS, TEXTS, missing_inputs
 from questline_core.processes import write_atomically
-from questline_core.spend.arrays import Examples, Floats, read_examples
-from questline_core.spend.evaluation import NOMINAL_COVERAGE
+from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Floats, read_examples
 from questline_core.spend.network import (
+    MEMBERS,
     OUTPUTS,
     Preprocessing,
     SpendModel,
@@ -26,7 +26,7 @@ from questline_core.spend.network import (
     tensors,
 )
 
-_UPPER = 1 - (1 - NOMINAL_COVERAGE) / 2
+_LOWER = 0.1
 _LATE = 0.15  # the latest share of the examples: it tells when to stop, and how much to widen the interval
 _UNKNOWN_PLAYERS = 0.1  # copies without a past, so that there is an answer for a player of whom nothing is known
 _FROM_THE_EVENT = {"days_since_install", "local_hour"}
@@ -105,7 +105,8 @@ def _fit(fit: Examples, late: Examples, *, epochs: int, seed: int) -> tuple[Spen
 
 
 def _targets(examples: Examples, scale: float) -> list[Floats]:
-    return [(examples.spend > 0).astype(np.float64), examples.spend / scale]
+    columns = (examples.spend > 0).astype(np.float64), examples.spend / scale
+    return [np.repeat(column[:, None], MEMBERS, axis=1) for column in columns]
 
 
 def _gamma_loss(spend: Any, log_amount: Any) -> Any:
@@ -146,16 +147,13 @@ def _set_level(fitted: SpendModel, data: Examples) -> None:
 
 
 def _set_interval(fitted: SpendModel, data: Examples, late: Examples) -> None:
-    """Take the spread of the amounts from those who spent, and the upper level from what the late examples needed."""
+    """Take the spread of the amounts from those who spent late, as the network has not seen them (split conformal)."""
     known = late if (late.spend > 0).sum() >= _FEWEST_LATE else data
     _, amount = _heads(fitted, known)
     spent = known.spend > 0
     ratios = np.quantile(known.spend[spent] / amount[spent], np.linspace(0, 1, _STEPS))
-    probability, amount = _heads(fitted, late)
-    place = np.interp(late.spend / amount, ratios, np.linspace(0, 1, _STEPS))
-    needed = np.sort(np.where(late.spend > 0, 1 - probability + probability * place, 0.0))
-    rank = min(math.ceil((len(needed) + 1) * _UPPER), len(needed)) - 1
-    fitted.set_interval(ratios, lower=1 - _UPPER, upper=max(_UPPER, float(needed[rank])))
+    upper = min(NOMINAL_COVERAGE * (1 + 1 / spent.sum()), 1.0)
+    fitted.set_interval(ratios, lower=_LOWER, upper=float(upper))
 
 
 def _heads(fitted: SpendModel, examples: Examples) -> tuple[Floats, Floats]:

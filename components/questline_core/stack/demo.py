@@ -221,7 +221,7 @@ class Demo:
             raise NotReady(f"the gateway does not answer from {self.found.run['revision']} (log: {log})")
         for one in sorted(fresh, key=lambda a: -a["value"])[:3]:
             self.console.print(
-                f"     {one['player'][:12]}…  spends {one['value']:.2f} in 24 h (at 90 %: {one['lower_bound']:.0f} to "
+                f"     {one['player'][:12]}…  spends {one['value']:.2f} in 24 h (at 80 %: {one['lower_bound']:.0f} to "
                 f"{one['upper_bound']:.0f}), any: {one['probability']:.1%}, {one['latency_ms']:.1f} ms"
             )
         median = times[len(times) // 2]

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from questline_core.errors import BadInput
-from questline_core.spend.arrays import Examples, Floats
-from questline_core.spend.evaluation import Evaluation, Predictions, measure
+from questline_core.spend.arrays import Examples, Floats, Predictions
+from questline_core.spend.evaluation import Evaluation, measure
 from questline_core.spend.gate import judge, read_evaluation
 
 ROWS = 3000
@@ -57,7 +57,7 @@ def test_a_model_that_knows_who_spends_ships(good: Evaluation) -> None:
     verdict = judge(good, None)
 
     assert verdict.ship
-    assert len(verdict.reasons) == 6
+    assert len(verdict.reasons) == 7
     assert f"Log loss {good.model.log_loss:.4f} against {good.constant.log_loss:.4f}" in verdict.reasons[1]
 
 
@@ -195,3 +195,50 @@ def test_bounds_are_judged_by_what_lies_between_them() -> None:
     interval = measure(rows, given, given).interval
 
     assert (interval.coverage, interval.coverage_of_spenders, interval.mean_width) == (0.5, 0.5, 1.25)
+
+
+def against(probability: Floats, rows: Examples) -> Evaluation:
+    """Judge a model of the true chances against a rival of these."""
+    usual = answers(np.full(ROWS, 0.067))
+    return measure(rows, answers(held_out()[1]), usual, rivals={"rival": answers(probability)})
+
+
+def test_a_rival_that_is_better_keeps_a_model_from_shipping(rows: Examples) -> None:
+    knows = np.where(rows.spend > 0, 0.9, 0.01)
+
+    assert "does not beat the rival" in reason(against(knows, rows), None, "rival")
+
+
+def test_a_rival_that_is_as_good_has_to_be_beaten_only_where_that_is_asked(rows: Examples) -> None:
+    same = against(held_out()[1], rows)
+
+    assert judge(same, None).ship
+    assert not judge(same, None, strict=True).ship
+    assert judge(against(np.full(ROWS, 0.067), rows), None, strict=True).ship
+
+
+def test_a_slice_that_is_worse_than_the_constant_beyond_doubt_is_held_against_a_model(rows: Examples) -> None:
+    """Known players are answered as well as can be, and the others as wrongly."""
+    usual, true = np.full(ROWS, 0.067), held_out()[1]
+    known = frozenset(f"p{number}" for number in range(700))
+    wrong = np.where([player in known for player in rows.players], true, 0.47 - true)
+
+    found = measure(rows, answers(wrong), answers(usual), known=known)
+
+    assert [one.name for one in found.slices] == ["players of the training", "players unknown to the training"]
+    assert "players unknown to the training" in reason(found, None, "Worse than the constant")
+
+
+def test_a_part_of_few_rows_is_not_judged(rows: Examples, good: Evaluation) -> None:
+    usual = answers(np.full(ROWS, 0.067))
+
+    assert good.slices == ()
+    assert measure(rows, usual, usual, known=frozenset(f"p{number}" for number in range(5))).slices[0].rows > 2900
+
+
+def test_who_ships_a_model_by_hand_is_recorded_with_what_the_gate_says(good: Evaluation) -> None:
+    verdict = judge(replace(good, positives=1), None, override="Ana: the launch is today")
+
+    assert verdict.ship
+    assert "too few to judge by" in verdict.reasons[0]
+    assert "(Ana: the launch is today); the gate says: not ship." in verdict.reasons[-1]

@@ -33,6 +33,7 @@ def test_errors_of_values() -> None:
     assert metrics.mae(actual, predicted) == 2
     assert metrics.rmse(actual, predicted) == pytest.approx(math.sqrt(5))
     assert metrics.total_error(actual, predicted) == -0.5
+    assert metrics.rmsle(actual, floats(0, math.e**2 * 5 - 1)) == pytest.approx(math.sqrt(2))
 
 
 @pytest.mark.parametrize(
@@ -85,3 +86,27 @@ def test_bins_are_equal_groups_from_the_lowest_prediction_up() -> None:
     found = metrics.bins(floats(4, 0, 2, 0), floats(1.0, 0.1, 0.7, 0.2), count=2)
 
     assert found == (Bin(rows=2, predicted=(0.1 + 0.2) / 2, actual=0), Bin(rows=2, predicted=(0.7 + 1.0) / 2, actual=3))
+
+
+def test_only_those_who_spend_are_ordered_by_how_much() -> None:
+    assert metrics.spearman_of_spenders(floats(0, 1, 2, 3), floats(9, 1, 5, 7)) == pytest.approx(1)
+    assert metrics.spearman_of_spenders(floats(0, 1, 2, 3), floats(9, 7, 5, 1)) == pytest.approx(-1)
+    assert metrics.spearman_of_spenders(floats(0, 1, 2, 3), floats(1, 4, 4, 4)) == 0
+
+
+def test_the_lift_is_that_of_the_tenth_that_is_picked_first() -> None:
+    spend = np.array([0.0] * 18 + [5.0, 5.0])
+
+    assert metrics.top_decile_lift(spend, spend) == pytest.approx(10)
+    assert metrics.top_decile_lift(spend, -spend) == 0
+
+
+def test_each_point_of_the_curve_has_the_score_that_it_picks_from() -> None:
+    positive, score = floats(1, 0, 1, 0), floats(0.9, 0.8, 0.7, 0.6)
+
+    assert metrics.roc_thresholds(score) == (1, 0.9, 0.8, 0.7, 0.6)
+    assert len(metrics.roc_thresholds(score)) == len(metrics.roc_curve(positive, score).x)
+
+
+def test_as_many_are_picked_as_spend() -> None:
+    assert metrics.confusion(floats(1, 0, 1, 0), floats(0.9, 0.8, 0.7, 0.6)) == ((1, 1), (1, 1))
