@@ -157,4 +157,6 @@ def test_a_file_is_loaded_from_a_url(run: Run, tmp_path: Path) -> None:
     (tmp_path / "x.csv").write_text("n\n1\n2\n", encoding="utf-8")
 
     assert run("import-table", "game.numbers", f"file://{tmp_path}/x.csv").stdout == "2 rows loaded into game.numbers\n"
-    assert run("import-table", "game.numbers", f"file://{tmp_path}/y.csv").stderr.startswith("questline: cannot read file://")
+    assert run("import-table", "game.numbers", f"file://{tmp_path}/y.csv").stderr.startswith(
+        "questline: cannot read file://"
+    )
