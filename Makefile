@@ -65,7 +65,7 @@ generate: setup ## Make the generated files again from the .proto files
 	  --python_out=ingest --mypy_out=ingest --grpc_python_out=ingest --mypy_grpc_out=ingest ingest/questline_ingest/pb/ingest.proto
 	$(BIN)/python -m grpc_tools.protoc -Icomponents -Iingest \
 	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
-	  --python_out=ingest --mypy_out=ingest ingest/questline_ingest/pb/open_inference.proto
+	  --python_out=ingest --mypy_out=ingest ingest/questline_ingest/pb/open_inference.proto ingest/questline_ingest/pb/wire.proto
 	$(BIN)/questline events schema --format markdown > docs/events.md
 	$(BIN)/questline events schema --format bigquery --table events > terraform/schemas/events.json
 	$(BIN)/questline events schema --format bigquery --table rejects > terraform/schemas/rejects.json

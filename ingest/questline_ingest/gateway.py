@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-
-import structlog
+from typing import NamedTuple, Protocol, TypeVar
 
 from questline_core.broker.port import Broker, Message
-from questline_core.errors import BadInput, BrokerFull
-from questline_core.events.checks import Problem, check, complete
+from questline_core.errors import BadInput
+from questline_core.events.checks import Problem, check
 from questline_core.pb.telemetry_pb2 import Event
-from questline_ingest.convert import UNREADABLE, Batch, event_message, reject_message
-from questline_ingest.predictions import Predictions
+from questline_ingest.convert import UNREADABLE, Batch, Stamp, event_message, reject_message
+from questline_ingest.pb import ingest_pb2 as pb
+from questline_ingest.predictions import ChurnPredictions, SpendPredictions
 from questline_ingest.recent import Key, Known, RecentIds, Ticket, key_of
-from questline_ingest.verdicts import Outcome, Prediction, Refusal, Verdict
+from questline_ingest.storing import Committed, Storing
+from questline_ingest.verdicts import ChurnPrediction, Outcome, Prediction, Refusal, Verdict
 
-log = structlog.get_logger()
+_Prediction = TypeVar("_Prediction")
 
 
 @dataclass(slots=True)
@@ -31,9 +33,6 @@ class Counts:
     refused: int = 0
 
 
-_BROKER_FAILED = Refusal(
-    reason="broker_failed", message="the event could not be stored because of an error; send it again"
-)
 _COPY_LOST = Refusal(
     reason="copy_refused", message="another copy of the event was being stored and was not; send it again"
 )
@@ -64,29 +63,57 @@ class Sorting:
         return Verdict(event_id=event.event_id, outcome=outcome, problem=problem)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The longest that the predictions of one call may take, in seconds."""
+
+    spend_s: float
+    churn_s: float
+
+
+class Answered(NamedTuple):
+    """What is said of a batch: one verdict an event, and the predictions by the index of their event."""
+
+    verdicts: list[Verdict]
+    spends: Mapping[int, Prediction]
+    churns: Mapping[int, ChurnPrediction]
+
+
+class Ask(Protocol[_Prediction]):
+    """Predicts for the players of events, and never raises."""
+
+    async def __call__(self, events: Sequence[Event], *, budget_s: float) -> list[_Prediction]:
+        """Give one prediction an event, in order, within the budget."""
+
+
 class Gateway:
     """Events in, verdicts and predictions out. Nothing here knows gRPC."""
 
-    def __init__(
-        self, broker: Broker, recent: RecentIds, predictions: Predictions, *, title: str, max_batch_events: int
+    def __init__(  # noqa: PLR0913 - the parts it is made of
+        self,
+        broker: Broker,
+        recent: RecentIds,
+        spend: SpendPredictions,
+        churn: ChurnPredictions,
+        *,
+        title: str,
+        max_batch_events: int,
+        committed: Committed,
     ) -> None:
-        self._broker, self._recent, self._predictions = broker, recent, predictions
+        self._recent, self._spend, self._churn = recent, spend, churn
         self._title, self._max_batch_events = title, max_batch_events
-        self._storing: set[asyncio.Task[Refusal | None]] = set()
+        self.storing = Storing(broker, committed=committed)
         self.counts = Counts()
+        self.reasons: Counter[str] = Counter()
+        """Rejected and refused events by reason."""
 
-    async def accept(
-        self, batch: Batch, *, trace: str = "", budget_s: float
-    ) -> tuple[list[Verdict], Mapping[int, Prediction]]:
+    async def accept(self, batch: Batch, *, trace: str = "", budget: Budget) -> Answered:
         """Answer every event of a batch, after what is accepted or rejected is durable.
 
         Args:
             batch: the events as they came.
             trace: the call's traceparent; empty when it brought none.
-            budget_s: the longest that predictions may take, in seconds.
-
-        Returns:
-            One verdict an event, and the predictions by the index of their event.
+            budget: the longest that predictions may take.
 
         Raises:
             BadInput: the batch is empty or too large.
@@ -94,21 +121,30 @@ class Gateway:
         self._require_size(len(batch.events))
         sorting = self._sort(batch, trace)
         storing = self._store(sorting)
-        predicting = asyncio.create_task(self._predict(batch, sorting, budget_s))
+        if not batch.models:
+            return Answered(await self._verdicts(batch, sorting, storing), {}, {})
+        predicting = asyncio.gather(*self._predict(batch, sorting, budget))
         try:
-            # A call that is abandoned does not take its publish with it: its ids are settled either way.
-            refusal = await asyncio.shield(storing)
-            lost = await self._wait_for_copies(sorting)
-            predicted = await predicting
+            verdicts = await self._verdicts(batch, sorting, storing)
+            spends, churns = await predicting
         finally:
             predicting.cancel()
-        verdicts = [sorting.verdict(index, event, refusal, lost) for index, event in enumerate(batch.events)]
-        return verdicts, {i: p for i, p in predicted.items() if verdicts[i].outcome is not Outcome.REFUSED}
+        refused = [index for index, verdict in enumerate(verdicts) if verdict.outcome is Outcome.REFUSED]
+        for index in refused:
+            spends.pop(index, None)
+            churns.pop(index, None)
+        return Answered(verdicts, spends, churns)
+
+    async def _verdicts(self, batch: Batch, sorting: Sorting, storing: asyncio.Future[Refusal | None]) -> list[Verdict]:
+        refusal = await storing
+        lost = await self._wait_for_copies(sorting) if sorting.copies else ()
+        if refusal or sorting.copies or sorting.problems:
+            return [sorting.verdict(index, event, refusal, lost) for index, event in enumerate(batch.events)]
+        return [Verdict(event.event_id, Outcome.ACCEPTED) for event in batch.events]
 
     async def settled(self) -> None:
         """Wait until no publish is under way, those of abandoned calls included."""
-        while self._storing:
-            await asyncio.wait(self._storing)
+        await self.storing.settled()
 
     def _require_size(self, events: int) -> None:
         if not events:
@@ -121,77 +157,78 @@ class Gateway:
     def _sort(self, batch: Batch, trace: str) -> Sorting:
         sorting = Sorting(ticket=asyncio.get_running_loop().create_future())
         now = time.time_ns() // 1000
+        stamp = Stamp(title=self._title, time_micros=now, trace=trace)
         try:
-            for index, event in enumerate(batch.events):
+            for index, (event, payload) in enumerate(zip(batch.events, batch.payloads, strict=True)):
                 problem = UNREADABLE if index in batch.unreadable else check(event)
                 if problem:
                     sorting.problems[index] = problem
+                    sorting.messages.append(reject_message(payload, problem, event=event, time_micros=now))
                     continue
-                complete(event, title=self._title, received_time=now)
-                if trace:
-                    event.trace = trace
-                self._claim(index, event, sorting, now)
-            self._keep_rejects(batch, sorting, now)
+                self._claim(index, event, payload, sorting, stamp)
         except BaseException:
             self._recent.settle(sorting.claimed, sorting.ticket, durable=False)
             raise
         return sorting
 
-    def _claim(self, index: int, event: Event, sorting: Sorting, now: int) -> None:
+    def _claim(self, index: int, event: Event, payload: bytes, sorting: Sorting, stamp: Stamp) -> None:
         key = key_of(event.event_id)
         known = self._recent.claim(key, sorting.ticket)
         if known is Known.NEW:
             sorting.claimed.append(key)
-            sorting.messages.append(event_message(event, time_micros=now))
+            sorting.messages.append(event_message(event, payload, stamp))
         else:
             sorting.copies[index] = None if known is Known.DURABLE else known
 
-    def _keep_rejects(self, batch: Batch, sorting: Sorting, now: int) -> None:
-        payloads = batch.payloads() if sorting.problems else []
-        for index, problem in sorting.problems.items():
-            event = batch.events[index]
-            sorting.messages.append(reject_message(payloads[index], problem, event=event, time_micros=now))
+    def _store(self, sorting: Sorting) -> asyncio.Future[Refusal | None]:
+        """Publish the call's messages, all or none; the counts follow even if nobody waits for the answer."""
+        done: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
 
-    def _store(self, sorting: Sorting) -> asyncio.Task[Refusal | None]:
-        task = asyncio.create_task(self._publish(sorting))
-        self._storing.add(task)
-        task.add_done_callback(self._storing.discard)
-        return task
-
-    async def _publish(self, sorting: Sorting) -> Refusal | None:
-        """Make the call's messages durable, all or none; the counts follow even if nobody waits for the answer."""
-        refusal: Refusal | None = _BROKER_FAILED
-        try:
-            if sorting.messages:
-                await self._broker.publish(sorting.messages)
-            refusal = None
-        except BrokerFull as full:
-            refusal = Refusal(reason="spool_full", message=str(full), retry_after_s=full.retry_after_s)
-        except Exception:
-            log.exception("publish failed", messages=len(sorting.messages))
-        finally:
+        def settle(refusal: Refusal | None) -> None:
             self._recent.settle(sorting.claimed, sorting.ticket, durable=refusal is None)
             self._count(sorting, refusal)
-        return refusal
+            if not done.done():  # else the call was abandoned
+                done.set_result(refusal)
+
+        if sorting.messages:
+            self.storing.add(sorting.messages, settle)
+        else:
+            settle(None)
+        return done
 
     def _count(self, sorting: Sorting, refusal: Refusal | None) -> None:
         if refusal:
-            self.counts.refused += len(sorting.claimed) + len(sorting.problems)
+            refused = len(sorting.claimed) + len(sorting.problems)
+            self.counts.refused += refused
+            self.reasons[refusal.reason] += refused
         else:
             self.counts.accepted += len(sorting.claimed)
             self.counts.rejected += len(sorting.problems)
+            self.reasons.update(problem.reason for problem in sorting.problems.values())
 
     async def _wait_for_copies(self, sorting: Sorting) -> Collection[int]:
         """Wait for the publishes that store the other copies, and tell the indexes of those that were not stored."""
         lost = {i for i, holder in sorting.copies.items() if holder and not await asyncio.shield(holder)}
         self.counts.refused += len(lost)
+        self.reasons[_COPY_LOST.reason] += len(lost)
         self.counts.duplicate += len(sorting.copies) - len(lost)
         return lost
 
-    async def _predict(self, batch: Batch, sorting: Sorting, budget_s: float) -> Mapping[int, Prediction]:
-        if not batch.wants_spend:
-            return {}
+    def _predict(
+        self, batch: Batch, sorting: Sorting, budget: Budget
+    ) -> tuple[Awaitable[dict[int, Prediction]], Awaitable[dict[int, ChurnPrediction]]]:
+        """Ask all models side by side about the players of the events that keep the contract."""
         asked = {i: event for i, event in enumerate(batch.events) if i not in sorting.problems}
-        if not asked:
-            return {}
-        return dict(zip(asked, await self._predictions.ask(list(asked.values()), budget_s=budget_s), strict=True))
+        for event in asked.values():
+            event.title = event.title or self._title
+        wants_spend, wants_churn = pb.SPEND in batch.models, pb.CHURN in batch.models
+        return (
+            _by_index(asked if wants_spend else {}, self._spend.ask, budget.spend_s),
+            _by_index(asked if wants_churn else {}, self._churn.ask, budget.churn_s),
+        )
+
+
+async def _by_index(asked: Mapping[int, Event], ask: Ask[_Prediction], budget_s: float) -> dict[int, _Prediction]:
+    if not asked:
+        return {}
+    return dict(zip(asked, await ask(list(asked.values()), budget_s=budget_s), strict=True))

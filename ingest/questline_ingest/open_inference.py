@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 
+from questline_core.errors import QuestlineError
 from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
 
 INFER = "/inference.GRPCInferenceService/ModelInfer"
@@ -13,6 +14,14 @@ Row = Mapping[str, float | str]
 """One value for each named input of a model."""
 
 _NUMBERS = {"FP32": ("f", "fp32_contents"), "FP64": ("d", "fp64_contents")}
+
+
+class ModelUnavailable(QuestlineError):
+    """Raised when a model gave no answer that can be used."""
+
+    def __init__(self, model: str, reason: str, detail: str) -> None:
+        super().__init__(f"the model {model!r} gave no usable answer ({reason}): {detail}")
+        self.reason, self.detail = reason, detail
 
 
 class BadAnswer(ValueError):
@@ -47,6 +56,41 @@ def read_numbers(response: ModelInferResponse, names: Sequence[str], *, rows: in
         if len(column) != rows:
             raise BadAnswer(f"output {name!r} has {len(column)} values for {rows} rows")
     return list(zip(*columns, strict=True))
+
+
+def read_texts(response: ModelInferResponse, name: str, *, rows: int) -> list[str]:
+    """Read one named output of texts; a model without it says "" of every row.
+
+    Raises:
+        BadAnswer: it has another type, another number of rows, or is not UTF-8.
+    """
+    index = next((i for i, output in enumerate(response.outputs) if output.name == name), None)
+    if index is None:
+        return [""] * rows
+    output = response.outputs[index]
+    if output.datatype != "BYTES":
+        raise BadAnswer(f"output {name!r} is of type {output.datatype!r}, not BYTES")
+    texts: Sequence[bytes] = output.contents.bytes_contents
+    if index < len(response.raw_output_contents):
+        texts = _cut_texts(response.raw_output_contents[index], name)
+    if len(texts) != rows:
+        raise BadAnswer(f"output {name!r} has {len(texts)} values for {rows} rows")
+    try:
+        return [text.decode() for text in texts]
+    except UnicodeDecodeError:
+        raise BadAnswer(f"output {name!r} is not UTF-8") from None
+
+
+def _cut_texts(raw: bytes, name: str) -> list[bytes]:
+    """Cut texts that follow their lengths, 4 bytes little-endian each."""
+    texts, start = [], 0
+    while start < len(raw):
+        end = start + 4 + int.from_bytes(raw[start : start + 4], "little")
+        if start + 4 > len(raw) or end > len(raw):
+            raise BadAnswer(f"output {name!r} is cut off")
+        texts.append(raw[start + 4 : end])
+        start = end
+    return texts
 
 
 def _column(response: ModelInferResponse, index: int) -> Sequence[float]:

@@ -1,4 +1,4 @@
-"""Get a spend prediction for each event of a call within its budget: fresh, else the last one, else the prior."""
+"""Get predictions for each event of a call within their budget: fresh, else the last one, else the prior."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import structlog
 
 from questline_core.errors import NotReady
 from questline_core.pb.telemetry_pb2 import Event
-from questline_ingest.open_inference import Row
-from questline_ingest.spend import ModelUnavailable, SpendModel
-from questline_ingest.verdicts import Prediction, Source, Spend
+from questline_ingest.churn import ChurnModel
+from questline_ingest.open_inference import ModelUnavailable, Row
+from questline_ingest.verdicts import Churn, ChurnPrediction, Prediction, Source, Spend
 
 log = structlog.get_logger()
 
@@ -45,19 +46,48 @@ class LastAnswers:
         return spend if spend and self._clock() - at <= self._max_age_s else None
 
 
-class Predictions:
+class SpendModel(Protocol):
+    """Says what players will spend."""
+
+    async def ask(self, rows: Sequence[Row], *, players: Sequence[str], timeout_s: float) -> Sequence[Spend]:
+        """Predict every row, for the player at the same place.
+
+        Raises:
+            ModelUnavailable: there is no usable answer within `timeout_s` seconds; its `reason` is a stable word.
+        """
+
+
+class Trouble:
+    """Logs a change between answers and trouble, not every call of an outage."""
+
+    def __init__(self, model: str) -> None:
+        self._model, self._reason = model, ""
+
+    def note(self, reason: str, detail: str = "") -> None:
+        """Note that there are no answers for this reason, or with an empty one that there are."""
+        if reason in (self._reason, "circuit_open"):
+            return
+        self._reason = reason
+        if reason:
+            log.warning("model gives no answers", model=self._model, reason=reason, detail=detail)
+        else:
+            log.info("model answers again", model=self._model)
+
+
+class SpendPredictions:
     """Answers for whole calls; it never raises and never takes longer than its budget."""
 
     def __init__(self, model: SpendModel, inputs: Callable[[Event], Row], last: LastAnswers, *, prior: Spend) -> None:
         self._model, self._inputs, self._last, self._prior = model, inputs, last, prior
-        self._trouble = ""
+        self._trouble = Trouble("spend")
 
     async def ask(self, events: Sequence[Event], *, budget_s: float) -> list[Prediction]:
         """Predict the spend of each event's player, asking the model once for all of them."""
         reason, detail = "timeout", f"no answer in {budget_s:.3f} s"
+        players = [event.user_pseudo_id for event in events]
         try:
             async with asyncio.timeout(budget_s):
-                spends = await self._model.ask(await self._rows(events), timeout_s=budget_s)
+                spends = await self._model.ask(await self._rows(events), players=players, timeout_s=budget_s)
         except TimeoutError:
             pass
         except ModelUnavailable as error:
@@ -69,7 +99,7 @@ class Predictions:
             reason, detail = "internal", "an error of the gateway, logged above"
         else:
             return self._fresh(events, spends)
-        self._note(reason, detail)
+        self._trouble.note(reason, detail)
         return [self._fallback(_player(event), reason) for event in events]
 
     async def _rows(self, events: Sequence[Event]) -> list[Row]:
@@ -81,7 +111,7 @@ class Predictions:
         return rows
 
     def _fresh(self, events: Sequence[Event], spends: Sequence[Spend]) -> list[Prediction]:
-        self._note("", "")
+        self._trouble.note("")
         for event, spend in zip(events, spends, strict=True):
             self._last.keep(_player(event), spend)
         return [Prediction(spend=spend, source=Source.FRESH) for spend in spends]
@@ -92,15 +122,30 @@ class Predictions:
             return Prediction(spend=spend, source=Source.STALE, reason=reason)
         return Prediction(spend=self._prior, source=Source.DEFAULT, reason=reason)
 
-    def _note(self, trouble: str, detail: str) -> None:
-        """Log a change between answers and trouble, not every call of an outage."""
-        if trouble == self._trouble:
-            return
-        self._trouble = trouble
-        if trouble:
-            log.warning("spend model gives no answers", reason=trouble, detail=detail)
+
+class ChurnPredictions:
+    """As `SpendPredictions`, for the probability of leaving; a lookup has no earlier answer to fall back on."""
+
+    def __init__(self, model: ChurnModel, *, prior: float) -> None:
+        self._model = model
+        self._prior = Churn(probability=prior, model="", generation="", is_prior=True)
+        self._trouble = Trouble("churn")
+
+    async def ask(self, events: Sequence[Event], *, budget_s: float) -> list[ChurnPrediction]:
+        """Tell of each event's player, asking once for all of them."""
+        reason, detail = "timeout", f"no answer in {budget_s:.3f} s"
+        try:
+            churns = await self._model.ask([event.user_pseudo_id for event in events], timeout_s=budget_s)
+        except ModelUnavailable as error:
+            reason, detail = error.reason, error.detail
+        except Exception:
+            log.exception("churn prediction failed", events=len(events))
+            reason, detail = "internal", "an error of the gateway, logged above"
         else:
-            log.info("spend model answers again")
+            self._trouble.note("")
+            return [ChurnPrediction(churn=churn, source=Source.FRESH) for churn in churns]
+        self._trouble.note(reason, detail)
+        return [ChurnPrediction(churn=self._prior, source=Source.DEFAULT, reason=reason)] * len(events)
 
 
 def _player(event: Event) -> Player:

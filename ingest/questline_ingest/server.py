@@ -18,17 +18,20 @@ from questline_core.broker.port import Broker, open_broker
 from questline_core.errors import BadInput, NotReady
 from questline_core.features.online import spend_inputs
 from questline_core.features.store import FeatureStore, open_reader
+from questline_core.lookup import signing_key
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.processes import ReadyFile, announced
 from questline_ingest.admission import Admission
-from questline_ingest.gateway import Gateway
+from questline_ingest.churn import MappedLookup, open_churn_model, refreshed
+from questline_ingest.gateway import Budget, Gateway
 from questline_ingest.health import Health
+from questline_ingest.metrics import Metrics
 from questline_ingest.open_inference import Row
-from questline_ingest.predictions import LastAnswers, Predictions
+from questline_ingest.predictions import ChurnPredictions, LastAnswers, SpendModel, SpendPredictions
 from questline_ingest.recent import RecentIds
+from questline_ingest.router import open_router
 from questline_ingest.servicer import SERVICE, IngestService
 from questline_ingest.settings import GatewaySettings
-from questline_ingest.spend import SpendModel, open_spend_model
 from questline_ingest.verdicts import Spend
 
 log = structlog.get_logger()
@@ -47,22 +50,61 @@ class RemembersIds(Protocol):
         """Give ids of events, oldest first, whether consumed or not."""
 
 
-def build_gateway(settings: GatewaySettings, broker: Broker, model: SpendModel, features: FeatureStore) -> Gateway:
-    """Put a gateway together from what is open already."""
-    ids = broker.recent_ids(settings.recent_ids) if isinstance(broker, RemembersIds) else []
+@asynccontextmanager
+async def opened_gateway(settings: GatewaySettings, broker: Broker, metrics: Metrics) -> AsyncIterator[Gateway]:
+    """Open what a gateway asks beside the broker, and give the gateway."""
+    async with AsyncExitStack() as opened:
+        features = opened.enter_context(open_reader(settings.paths.features))
+        mapped = MappedLookup(settings.paths.lookup, lambda: signing_key(settings))
+        opened.push_async_callback(_ended, asyncio.create_task(_follow(mapped, settings.churn_refresh_s)))
+        spend = await opened.enter_async_context(
+            open_router(settings.spend_address, timeout_s=settings.spend_timeout_s, observe=metrics.of_model("spend"))
+        )
+        churn = await opened.enter_async_context(
+            open_churn_model(
+                settings.churn_address, mapped, timeout_s=settings.churn_timeout_s, observe=metrics.of_model("churn")
+            )
+        )
+        yield Gateway(
+            broker,
+            _known_ids(settings, broker),
+            _spend_predictions(settings, spend, features),
+            ChurnPredictions(churn, prior=settings.churn_prior),
+            title=settings.title,
+            max_batch_events=settings.max_batch_events,
+            committed=metrics.committed,
+        )
 
+
+def _known_ids(settings: GatewaySettings, broker: Broker) -> RecentIds:
+    ids = broker.recent_ids(settings.recent_ids) if isinstance(broker, RemembersIds) else []
+    return RecentIds(settings.recent_ids, ids)
+
+
+def _spend_predictions(settings: GatewaySettings, model: SpendModel, features: FeatureStore) -> SpendPredictions:
     def inputs(event: Event) -> Row:
         return spend_inputs(features.get(event.user_pseudo_id), event)
 
     prior = Spend(**settings.spend_prior.model_dump(), revision="")
     last = LastAnswers(players=settings.stale_players, max_age_s=settings.stale_s)
-    return Gateway(
-        broker,
-        RecentIds(settings.recent_ids, ids),
-        Predictions(model, inputs, last, prior=prior),
-        title=settings.title,
-        max_batch_events=settings.max_batch_events,
-    )
+    return SpendPredictions(model, inputs, last, prior=prior)
+
+
+async def _follow(mapped: MappedLookup, every_s: float) -> None:
+    """Take each new generation of the snapshot."""
+    told = ""
+    while True:
+        trouble = await asyncio.to_thread(refreshed, mapped)
+        if trouble and trouble != told:
+            log.warning("the churn snapshot is not used", reason=trouble)
+        told = trouble
+        await asyncio.sleep(every_s)
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
 
 
 @asynccontextmanager
@@ -83,7 +125,8 @@ async def running(gateway: Gateway, settings: GatewaySettings) -> AsyncIterator[
     health = Health([SERVICE])
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     admission = Admission(settings.max_inflight_bytes)
-    service = IngestService(gateway, admission, spend_timeout_s=settings.spend_timeout_s)
+    longest = Budget(spend_s=settings.spend_timeout_s, churn_s=settings.churn_timeout_s)
+    service = IngestService(gateway, admission, longest=longest)
     server.add_generic_rpc_handlers((service.handler(),))
     address = _bind(server, settings.listen)
     await server.start()
@@ -92,6 +135,7 @@ async def running(gateway: Gateway, settings: GatewaySettings) -> AsyncIterator[
     finally:
         health.leave()
         await asyncio.sleep(settings.notice_s)
+        service.leave()
         health.end()
         await server.stop(settings.drain_s)
         with suppress(TimeoutError):
@@ -124,10 +168,9 @@ async def serve(settings: GatewaySettings) -> None:
     """
     async with AsyncExitStack() as opened:
         stop = opened.enter_context(_signals())
-        features = opened.enter_context(open_reader(settings.paths.features))
+        metrics = Metrics()
         broker = opened.enter_context(closing(open_broker(settings.broker_url, process=_SPOOL)))
-        model = await opened.enter_async_context(open_spend_model(settings.spend_address))
-        gateway = build_gateway(settings, broker, model, features)
+        gateway = await opened.enter_async_context(opened_gateway(settings, broker, metrics))
         await _serve_until(stop, gateway, settings)
     log.info("gateway stopped", **asdict(gateway.counts))
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import NoReturn
 
 import grpc
 import structlog
 
 from questline_core.errors import QuestlineError
-from questline_ingest.admission import Admission
-from questline_ingest.convert import read_batch, write_answers
-from questline_ingest.gateway import Gateway
+from questline_ingest.admission import Admission, Overloaded
+from questline_ingest.convert import read_batch, write_answers, write_turned_away
+from questline_ingest.gateway import Budget, Gateway
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.status import NEUTRAL, SERVER_TIME, STATUS, trailing_metadata
 
@@ -23,43 +26,100 @@ SERVICE = pb.DESCRIPTOR.services_by_name["Ingest"].full_name
 _SHARE_FOR_PREDICTIONS = 0.8
 """Of the caller's remaining time; the rest is for the answer's way back."""
 
+_ANSWERS_WAITING = 256
+"""Requests of one stream that are worked on at once; the client's window fills when there are more."""
+
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class IngestService:
-    """`questline.ingest.v1.Ingest` over a gateway."""
+    """`questline.ingest.v1.Ingest` over a gateway. Handlers get bytes: nothing is parsed twice."""
 
-    def __init__(self, gateway: Gateway, admission: Admission, *, spend_timeout_s: float) -> None:
-        self._gateway, self._admission, self._spend_timeout_s = gateway, admission, spend_timeout_s
+    def __init__(self, gateway: Gateway, admission: Admission, *, longest: Budget) -> None:
+        self._gateway, self._admission, self._longest = gateway, admission, longest
+        self._streams: set[asyncio.Task[None]] = set()
+        self._leaving = False
+
+    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
+        """Register the methods: what cannot be parsed gets a sentence."""
+        return grpc.method_handlers_generic_handler(
+            SERVICE,
+            {
+                "Send": grpc.unary_unary_rpc_method_handler(self.send),
+                "Stream": grpc.stream_stream_rpc_method_handler(self.stream),
+            },
+        )
 
     async def send(self, raw: bytes, context: Context) -> bytes:
         """Answer one `Send` call; unknown errors are logged here, once, and leave with a neutral text."""
         try:
-            with self._admission.admit(len(raw)):
-                return await self._send(raw, context)
+            answer = await self._answer(raw, _trace(context), self._budget(context))
         except QuestlineError as error:
             await _abort(context, error)
         except Exception:
             log.exception("call failed", peer=context.peer(), bytes=len(raw))
             await context.abort(grpc.StatusCode.INTERNAL, NEUTRAL)
-
-    async def _send(self, raw: bytes, context: Context) -> bytes:
-        batch = read_batch(raw)
-        verdicts, spends = await self._gateway.accept(batch, trace=_trace(context), budget_s=self._budget_s(context))
         context.set_trailing_metadata(((SERVER_TIME, str(time.time_ns() // 1000)),))
-        return write_answers(verdicts, spends)
+        return answer
 
-    def _budget_s(self, context: Context) -> float:
+    async def stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
+        """Answer the requests of a `Stream` in their order; many are worked on at once."""
+        answers: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_ANSWERS_WAITING)
+        writing = asyncio.create_task(_write(answers, context))
+        reading = asyncio.create_task(self._read(answers, requests, _trace(context)))
+        self._streams.add(reading)
+        try:
+            if self._leaving:
+                reading.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(reading)
+            await answers.put(None)
+            await writing
+        finally:
+            self._streams.discard(reading)
+            reading.cancel()
+            writing.cancel()
+
+    def leave(self) -> None:
+        """Read no more from streams: they end after what was read is answered, and clients open new ones elsewhere."""
+        self._leaving = True
+        for reading in self._streams:
+            reading.cancel()
+
+    async def _read(
+        self, answers: asyncio.Queue[asyncio.Task[bytes] | None], requests: AsyncIterator[bytes], trace: str
+    ) -> None:
+        async for raw in requests:
+            await answers.put(asyncio.create_task(self._answer_always(raw, trace)))
+
+    async def _answer_always(self, raw: bytes, trace: str) -> bytes:
+        """Answer one request of a stream, which goes on whatever the request is."""
+        try:
+            return await self._answer(raw, trace, self._longest)
+        except QuestlineError as error:
+            reason = "overloaded" if isinstance(error, Overloaded) else "malformed"
+            return write_turned_away(reason, str(error), retry_after_s=getattr(error, "retry_after_s", None))
+        except Exception:
+            log.exception("request of a stream failed", bytes=len(raw))
+            return write_turned_away("internal", NEUTRAL, retry_after_s=1.0)
+
+    async def _answer(self, raw: bytes, trace: str, budget: Budget) -> bytes:
+        with self._admission.admit(len(raw)):
+            return write_answers(*await self._gateway.accept(read_batch(raw), trace=trace, budget=budget))
+
+    def _budget(self, context: Context) -> Budget:
         remaining: float | None = context.time_remaining()
         if remaining is None:
-            return self._spend_timeout_s
-        return max(0.0, min(self._spend_timeout_s, remaining * _SHARE_FOR_PREDICTIONS))
+            return self._longest
+        most_s = max(0.0, remaining * _SHARE_FOR_PREDICTIONS)
+        return Budget(spend_s=min(self._longest.spend_s, most_s), churn_s=min(self._longest.churn_s, most_s))
 
-    def handler(self) -> grpc.GenericRpcHandler[bytes, bytes]:
-        """Register `Send` on bytes: what cannot be parsed gets a sentence, and nothing is parsed twice."""
-        return grpc.method_handlers_generic_handler(SERVICE, {"Send": grpc.unary_unary_rpc_method_handler(self.send)})
+
+async def _write(answers: asyncio.Queue[asyncio.Task[bytes] | None], context: Context) -> None:
+    while (answer := await answers.get()) is not None:
+        await context.write(await answer)
 
 
 async def _abort(context: Context, error: QuestlineError) -> NoReturn:

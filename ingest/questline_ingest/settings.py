@@ -57,6 +57,14 @@ class GatewaySettings(PlatformSettings):
     """Longest wait for a spend prediction, in seconds; a caller with less time left waits less."""
     spend_prior: Prior = Prior()
     """The answer with source DEFAULT, as JSON: {"value": 0, "lower_bound": 0, "upper_bound": 0, "probability": 0}."""
+    churn_address: HostAndPort = "127.0.0.1:8081"
+    """host:port of the V2 gRPC protocol that serves the lookup `churn`, asked while no snapshot is mapped here."""
+    churn_timeout_s: float = Field(default=0.1, gt=0)
+    """Longest wait for a churn prediction, in seconds; a caller with less time left waits less."""
+    churn_prior: float = Field(default=0.5, ge=0, le=1)
+    """Probability of leaving that is answered with source DEFAULT, while no snapshot tells its own prior."""
+    churn_refresh_s: float = Field(default=5.0, gt=0)
+    """How often the gateway looks for a new generation of the snapshot, in seconds."""
     stale_players: int = Field(default=20_000, ge=0)
     """Players whose last prediction is kept, to be answered as STALE when the model gives none."""
     stale_s: float = Field(default=3600.0, ge=0)

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from math import isfinite
-from typing import Protocol
 
 import grpc
 
-from questline_core.errors import QuestlineError
-from questline_ingest.open_inference import INFER, BadAnswer, Row, read_numbers, write_request
+from questline_ingest.open_inference import INFER, BadAnswer, ModelUnavailable, Row, read_numbers, write_request
 from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
 from questline_ingest.verdicts import Spend
 
 MODEL = "spend"
 OUTPUTS = ("value", "lower_bound", "upper_bound", "probability")
 
-_REASONS = {grpc.StatusCode.DEADLINE_EXCEEDED: "timeout", grpc.StatusCode.UNAVAILABLE: "unreachable"}
+REASONS = {grpc.StatusCode.DEADLINE_EXCEEDED: "timeout", grpc.StatusCode.UNAVAILABLE: "unreachable"}
 
-_CHANNEL_OPTIONS = (
+CHANNEL_OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     # The default waits up to two minutes before it looks again for a model server that was restarted.
@@ -28,29 +25,11 @@ _CHANNEL_OPTIONS = (
 )
 
 
-class ModelUnavailable(QuestlineError):
-    """Raised when the model gave no answer that can be used."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(f"the model {MODEL!r} gave no usable answer ({reason}): {detail}")
-        self.reason, self.detail = reason, detail
-
-
-class SpendModel(Protocol):
-    """Says what players will spend."""
-
-    async def ask(self, rows: Sequence[Row], *, timeout_s: float) -> list[Spend]:
-        """Predict every row.
-
-        Raises:
-            ModelUnavailable: there is no usable answer within `timeout_s` seconds; its `reason` is a stable word.
-        """
-
-
 class OpenInferenceSpend:
     """The spend model behind a V2 gRPC server."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, *, model: str = MODEL) -> None:
+        self._name = model
         self._infer: grpc.aio.UnaryUnaryMultiCallable[ModelInferRequest, ModelInferResponse] = channel.unary_unary(
             INFER,
             request_serializer=ModelInferRequest.SerializeToString,
@@ -64,22 +43,15 @@ class OpenInferenceSpend:
             ModelUnavailable: reason timeout, unreachable, model_error or bad_answer.
         """
         try:
-            response = await self._infer(write_request(MODEL, rows), timeout=timeout_s)
+            response = await self._infer(write_request(self._name, rows), timeout=timeout_s)
             numbers = read_numbers(response, OUTPUTS, rows=len(rows))
         except grpc.aio.AioRpcError as error:
-            raise ModelUnavailable(_REASONS.get(error.code(), "model_error"), error.details() or "") from None
+            raise ModelUnavailable(MODEL, REASONS.get(error.code(), "model_error"), error.details() or "") from None
         except BadAnswer as error:
-            raise ModelUnavailable("bad_answer", str(error)) from None
+            raise ModelUnavailable(MODEL, "bad_answer", str(error)) from None
         if not all(isfinite(number) for row in numbers for number in row):
-            raise ModelUnavailable("bad_answer", "a value is not finite")
+            raise ModelUnavailable(MODEL, "bad_answer", "a value is not finite")
         return [
             Spend(value=v, lower_bound=low, upper_bound=high, probability=p, revision=response.model_version)
             for v, low, high, p in numbers
         ]
-
-
-@asynccontextmanager
-async def open_spend_model(address: str) -> AsyncIterator[OpenInferenceSpend]:
-    """Connect to host:port when the first question comes, and again whenever the server was away."""
-    async with grpc.aio.insecure_channel(address, options=_CHANNEL_OPTIONS) as channel:
-        yield OpenInferenceSpend(channel)

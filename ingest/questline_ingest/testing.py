@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,15 @@ import grpc
 
 from questline_core.broker.port import Broker
 from questline_core.errors import NotReady
-from questline_core.features.store import open_reader
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.processes import read_ready
 from questline_core.stack.supervisor import questline_command
+from questline_ingest.metrics import Metrics
 from questline_ingest.open_inference import INFER
 from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
-from questline_ingest.server import PROCESS, build_gateway, running
+from questline_ingest.server import PROCESS, opened_gateway, running
 from questline_ingest.settings import GatewaySettings
-from questline_ingest.spend import OUTPUTS, open_spend_model
+from questline_ingest.spend import OUTPUTS
 
 _numbers = count()
 
@@ -94,11 +94,8 @@ class ModelServer:
 @asynccontextmanager
 async def serving(settings: GatewaySettings, broker: Broker) -> AsyncIterator[str]:
     """Run a gateway over this broker in this process, and yield its address."""
-    async with AsyncExitStack() as opened:
-        features = opened.enter_context(open_reader(settings.paths.features))
-        model = await opened.enter_async_context(open_spend_model(settings.spend_address))
-        gateway = build_gateway(settings, broker, model, features)
-        yield await opened.enter_async_context(running(gateway, settings))
+    async with opened_gateway(settings, broker, Metrics()) as gateway, running(gateway, settings) as address:
+        yield address
 
 
 async def until(met: Callable[[], bool], *, timeout_s: float = 10.0) -> None:

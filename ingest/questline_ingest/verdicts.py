@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from questline_core.events.checks import Problem
 from questline_ingest.pb import ingest_pb2 as pb
@@ -47,6 +48,33 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Churn:
+    """How likely a player is to leave."""
+
+    probability: float
+    model: str
+    """What scored the player; empty for a prior."""
+    generation: str
+    """Of the snapshot that answered; empty when none did."""
+    is_prior: bool
+    """The player is not known: the probability is an average player's."""
+
+    @property
+    def revision(self) -> str:
+        """What metrics count this answer under."""
+        return self.generation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChurnPrediction:
+    """A probability of leaving, how it was obtained, and why not afresh."""
+
+    churn: Churn
+    source: Source
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
     """Why an event could not be made durable now, and when to send it again."""
 
@@ -55,8 +83,8 @@ class Refusal:
     retry_after_s: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+# A tuple, because one is made for every event.
+class Verdict(NamedTuple):
     """The answer for one event."""
 
     event_id: str

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -12,16 +13,16 @@ from structlog.testing import capture_logs
 from questline_core.broker.port import EVENT, REJECT
 from questline_core.errors import BrokerFull
 from questline_core.events.checks import MAX_EVENT_BYTES, complete
-from questline_core.features.store import open_reader
+from questline_core.events.wire import read
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
+from questline_ingest.metrics import Metrics
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
-from questline_ingest.server import build_gateway, running
+from questline_ingest.server import opened_gateway, running
 from questline_ingest.servicer import SERVICE
 from questline_ingest.settings import GatewaySettings
-from questline_ingest.spend import open_spend_model
 from questline_ingest.testing import ModelServer, an_event, serving
 
 if TYPE_CHECKING:
@@ -91,6 +92,22 @@ async def test_the_server_fills_in_what_it_knows(stub: IngestAsyncStub, broker: 
         "time": str(event.received_time // 1000),
         "trace": TRACE,
     }
+
+
+async def test_the_clients_bytes_are_stored_as_they_came_and_what_only_the_gateway_may_set_is_overwritten(
+    channel: grpc.aio.Channel, broker: MemoryBroker
+) -> None:
+    from_a_newer_client = b"\x9a\x7d\x03new"
+    payload = an_event("a", received_time=1, title="mine").SerializeToString() + from_a_newer_client
+
+    await send_raw(channel, pb.SendRequest(events=[Event.FromString(payload)]).SerializeToString())
+
+    data = broker.published[0].data
+    assert data.startswith(payload)
+    row = read(Event, [data]).to_pylist()[0]
+    received = timedelta(microseconds=Event.FromString(data).received_time)
+    assert row["received_time"] - datetime(1970, 1, 1, tzinfo=UTC) == received > timedelta(days=1)
+    assert (row["title"], row["origin"], row["event_id"]) == ("mine", "client", "a")
 
 
 async def test_a_traceparent_of_another_form_is_not_taken_over(stub: IngestAsyncStub, broker: MemoryBroker) -> None:
@@ -305,7 +322,7 @@ async def test_an_unknown_error_is_logged_once_and_leaves_with_a_neutral_text(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("questline_ingest.gateway.complete", fail)
+    monkeypatch.setattr("questline_ingest.gateway.event_message", fail)
     with capture_logs() as logs, pytest.raises(grpc.aio.AioRpcError) as failure:
         await stub.Send(request(an_event("a")))
 
@@ -324,7 +341,7 @@ async def test_ids_claimed_by_a_call_that_broke_are_free_again(
             raise RuntimeError
         complete(event, **options)
 
-    monkeypatch.setattr("questline_ingest.gateway.complete", fail_on_b)
+    monkeypatch.setattr("questline_ingest.gateway.event_message", fail_on_b)
     with pytest.raises(grpc.aio.AioRpcError):
         await stub.Send(request(an_event("a"), an_event("b")))
     monkeypatch.undo()
@@ -334,13 +351,15 @@ async def test_ids_claimed_by_a_call_that_broke_are_free_again(
 
 
 async def test_counts_add_up_to_what_came_in(settings: GatewaySettings, broker: MemoryBroker) -> None:
-    async with open_spend_model(settings.spend_address) as spend:
-        gateway = build_gateway(settings, broker, spend, open_reader(settings.paths.features))
-        async with running(gateway, settings) as address, grpc.aio.insecure_channel(address) as channel:
-            stub: IngestAsyncStub = IngestStub(channel)
-            await stub.Send(request(an_event("a"), an_event("a"), an_event("b"), an_event(event_name="")))
-            broker.failure = FULL
-            await stub.Send(request(an_event("a"), an_event("c"), an_event("c"), an_event(event_name="")))
+    async with (
+        opened_gateway(settings, broker, Metrics()) as gateway,
+        running(gateway, settings) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        stub: IngestAsyncStub = IngestStub(channel)
+        await stub.Send(request(an_event("a"), an_event("a"), an_event("b"), an_event(event_name="")))
+        broker.failure = FULL
+        await stub.Send(request(an_event("a"), an_event("c"), an_event("c"), an_event(event_name="")))
 
     counts: Mapping[str, int] = {name: getattr(gateway.counts, name) for name in type(gateway.counts).__slots__}
     assert counts == {"accepted": 2, "duplicate": 2, "rejected": 1, "refused": 3}

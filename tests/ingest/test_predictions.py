@@ -17,13 +17,13 @@ from questline_core.features.state import PlayerState
 from questline_core.features.store import open_writer
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
-from questline_ingest.open_inference import Row
+from questline_ingest.open_inference import ModelUnavailable, Row
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
 from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
-from questline_ingest.predictions import LastAnswers, Predictions
+from questline_ingest.predictions import LastAnswers, SpendPredictions
+from questline_ingest.router import open_router
 from questline_ingest.settings import GatewaySettings, Prior
-from questline_ingest.spend import ModelUnavailable, open_spend_model
 from questline_ingest.testing import ModelServer, an_answer, an_event, serving
 from questline_ingest.verdicts import Spend
 
@@ -248,7 +248,7 @@ async def test_predictions_come_back_with_the_model_server(stub: IngestAsyncStub
             assert time.monotonic() < deadline
             await asyncio.sleep(0.05)
 
-    assert [entry["event"] for entry in logs] == ["spend model gives no answers", "spend model answers again"]
+    assert [entry["event"] for entry in logs] == ["model gives no answers", "model answers again"]
 
 
 async def test_a_snapshot_that_cannot_be_read_costs_only_the_prediction(
@@ -267,9 +267,9 @@ async def test_a_snapshot_that_cannot_be_read_costs_only_the_prediction(
 async def test_the_model_is_told_how_long_it_may_take(model: ModelServer) -> None:
     model.slow_s = 30
     began = time.monotonic()
-    async with open_spend_model(model.address) as spend:
+    async with open_router(model.address, timeout_s=0.2, observe=lambda *_: None) as spend:
         with pytest.raises(ModelUnavailable) as failure:
-            await spend.ask([{"events": 1.0}], timeout_s=0.2)
+            await spend.ask([{"events": 1.0}], players=["p"], timeout_s=0.2)
 
     assert failure.value.reason == "timeout"
     assert time.monotonic() - began < 1
@@ -277,13 +277,13 @@ async def test_the_model_is_told_how_long_it_may_take(model: ModelServer) -> Non
 
 async def test_a_model_that_ignores_its_time_is_not_waited_for() -> None:
     class Stubborn:
-        async def ask(self, rows: Sequence[Row], *, timeout_s: float) -> list[Spend]:  # noqa: ARG002 - that is its way
+        async def ask(self, rows: Sequence[Row], *, players: Sequence[str], timeout_s: float) -> list[Spend]:  # noqa: ARG002 - that is its way
             await asyncio.sleep(30)
             return []
 
     prior = Spend(**PRIOR.model_dump(), revision="")
     last = LastAnswers(players=1, max_age_s=1)
-    predictions = Predictions(Stubborn(), lambda _: {"events": 1.0}, last, prior=prior)
+    predictions = SpendPredictions(Stubborn(), lambda _: {"events": 1.0}, last, prior=prior)
     began = time.monotonic()
 
     (prediction,) = await predictions.ask([an_event()], budget_s=0.2)

@@ -1,0 +1,88 @@
+"""Ask the revision of the spend model that a player belongs to, whichever revisions there are now."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import grpc
+
+from questline_ingest.gathered import Gathered, Observe
+from questline_ingest.open_inference import ModelUnavailable, Row
+from questline_ingest.revisions import Revision, Revisions
+from questline_ingest.spend import CHANNEL_OPTIONS, MODEL, OpenInferenceSpend
+from questline_ingest.verdicts import Spend
+
+
+class SpendRouter:
+    """The spend model as calls see it: each revision has its own requests, and its own breaker."""
+
+    def __init__(self, *, timeout_s: float, observe: Observe) -> None:
+        self._timeout_s, self._observe = timeout_s, observe
+        self._now = Revisions(())
+        self._asked: dict[Revision, Gathered[Row, Spend]] = {}
+        self._channels: dict[str, grpc.aio.Channel] = {}
+
+    def use(self, revisions: Revisions) -> None:
+        """Ask these revisions from now on; requests under way end as they began."""
+        for revision in revisions.all:
+            if revision.address not in self._channels:
+                channel = grpc.aio.insecure_channel(revision.address, options=CHANNEL_OPTIONS)
+                self._channels[revision.address] = channel
+        kept = self._asked
+        self._asked = {revision: kept.get(revision) or self._open(revision) for revision in revisions.all}
+        self._now = revisions
+
+    def _open(self, revision: Revision) -> Gathered[Row, Spend]:
+        model = OpenInferenceSpend(self._channels[revision.address], model=revision.model)
+        return Gathered(model, name=MODEL, timeout_s=self._timeout_s, observe=self._observe)
+
+    async def ask(self, rows: Sequence[Row], *, players: Sequence[str], timeout_s: float) -> Sequence[Spend]:
+        """Predict every row, for the player at the same place.
+
+        Raises:
+            ModelUnavailable: there is no usable answer within `timeout_s` seconds; its `reason` is a stable word.
+        """
+        if len(self._now.all) == 1:
+            return await self._asked[self._now.all[0]].ask(rows, timeout_s=timeout_s)
+        places: dict[Revision, list[int]] = {}
+        for index, player in enumerate(players):
+            places.setdefault(self._now.of(player), []).append(index)
+        answers = await asyncio.gather(
+            *(self._ask_or_main(revision, [rows[i] for i in own], timeout_s) for revision, own in places.items())
+        )
+        by_index = {
+            index: spend
+            for own, spends in zip(places.values(), answers, strict=True)
+            for index, spend in zip(own, spends, strict=True)
+        }
+        return [by_index[index] for index in range(len(rows))]
+
+    async def _ask_or_main(self, revision: Revision, rows: Sequence[Row], timeout_s: float) -> Sequence[Spend]:
+        """Ask a revision, and if it has no answer the one with most players: a bad canary costs nobody a prediction."""
+        main = max(self._now.all, key=lambda other: other.share)
+        began = asyncio.get_running_loop().time()
+        try:
+            return await self._asked[revision].ask(rows, timeout_s=timeout_s / 2 if revision != main else timeout_s)
+        except ModelUnavailable:
+            if revision == main:
+                raise
+        left_s = timeout_s - (asyncio.get_running_loop().time() - began)
+        return await self._asked[main].ask(rows, timeout_s=left_s)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for channel in self._channels.values():
+            await channel.close(None)
+
+
+@asynccontextmanager
+async def open_router(address: str, *, timeout_s: float, observe: Observe) -> AsyncIterator[SpendRouter]:
+    """Ask one revision at host:port, until `use` names others; connects when the first question comes."""
+    router = SpendRouter(timeout_s=timeout_s, observe=observe)
+    router.use(Revisions((Revision(address=address),)))
+    try:
+        yield router
+    finally:
+        await router.close()
