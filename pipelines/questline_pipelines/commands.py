@@ -1,4 +1,4 @@
-"""`questline pipelines`: run a pipeline on this machine, or compile it for Kubeflow."""
+"""`questline pipelines`: run a pipeline on this machine, or on Kubeflow."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from questline_core.settings import PlatformSettings
+from questline_pipelines.cluster.commands import diff, schedule, submit, watch
 
 pipelines = typer.Typer(
-    help="Run a pipeline on this machine, or compile it for Kubeflow.", no_args_is_help=True, add_completion=False
+    help="Run a pipeline on this machine, or on Kubeflow.", no_args_is_help=True, add_completion=False
 )
 runs = typer.Typer(help="Run a pipeline on this machine and roll out what it makes.", no_args_is_help=True)
 pipelines.add_typer(runs, name="run")
+for command in (submit, schedule, watch, diff):
+    pipelines.command()(command)
 
 
 @runs.callback()
@@ -46,6 +49,23 @@ def run_spend(  # noqa: PLR0913 - one for each thing that may be asked
     training = {"horizon_hours": horizon_hours, "holdout_days": holdout_days, "epochs": epochs, "seed": seed}
     parameters = spend_parameters(settings, training) | {"strict": strict, "override": override}
     _run("spend", parameters, settings, as_json=as_json)
+
+
+@runs.command("churn")
+def run_churn(
+    *,
+    grace_hours: Annotated[
+        int, typer.Option(min=0, help="How long after the first 24 hours a player may still come back.")
+    ] = 144,
+    seen_days: Annotated[int, typer.Option(min=1, help="Who was seen within these days is scored.")] = 30,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as one line of JSON.")] = False,
+) -> None:
+    """Train the three churn models on the events that are here now, choose one, and serve everybody's score."""
+    from questline_pipelines.now import churn_parameters
+
+    settings = PlatformSettings.read()
+    parameters = {**churn_parameters(settings), "grace_hours": grace_hours, "seen_days": seen_days}
+    _run("churn", parameters, settings, as_json=as_json)
 
 
 def _run(pipeline: str, parameters: dict[str, Any], settings: PlatformSettings, *, as_json: bool) -> None:

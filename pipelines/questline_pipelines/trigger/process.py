@@ -40,7 +40,7 @@ def serve(settings: TriggerSettings) -> None:
         signal.signal(number, lambda *_: sys.exit(0))
     doorkeeper, stop = Doorkeeper(settings), threading.Event()
     with _alone(settings), opened(settings) as ledger:
-        desk = desk_of(settings, ledger, Here(settings.paths.pipelines))
+        desk = desk_of(settings, ledger, _starter(settings))
         with _listening(settings) as taken:
             host, port = taken.getsockname()[:2]
             watcher = threading.Thread(target=watch, args=(desk, stop), name="watch", daemon=True)
@@ -78,6 +78,16 @@ def watch(desk: Desk, stop: threading.Event) -> None:
             _log.warning("look failed", why=str(error))
         except Exception:  # noqa: BLE001 - the thread must live on
             _log.exception("look failed")
+
+
+def _starter(settings: TriggerSettings) -> Starter:
+    """Start runs on Kubeflow Pipelines if there is an address of it, here otherwise."""
+    if not settings.kfp_endpoint:
+        return Here(settings.paths.pipelines)
+    from questline_pipelines.cluster.client import Kubeflow  # noqa: PLC0415 - KFP takes two seconds
+    from questline_pipelines.trigger.kubeflow import OnKubeflow  # noqa: PLC0415 - as above
+
+    return OnKubeflow(Kubeflow(settings))
 
 
 def _parameters(settings: TriggerSettings) -> Mapping[str, Any]:
