@@ -1,6 +1,6 @@
 # make alone lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: bench-bqml bench-lookup bench-stream help setup demo test test-faults test-gcp check lint types arrows generated pytest format generate clean
+.PHONY: bench-bqml bench-lookup bench-stream help setup demo sdk test test-faults test-gcp check lint types arrows generated pytest format generate clean
 
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
@@ -70,6 +70,9 @@ generate: setup ## Make the generated files again from the .proto files
 	$(BIN)/questline events schema --format bigquery --table events > terraform/schemas/events.json
 	$(BIN)/questline events schema --format bigquery --table rejects > terraform/schemas/rejects.json
 	$(BIN)/questline events schema --format pubsub > terraform/schemas/event.proto
+
+sdk: setup ## Stubs for TypeScript, C++ and C# into dist/sdk, compiled where the toolchain is at hand
+	ingest/sdk/generate.sh dist/sdk
 
 bench-stream: setup ## What an event costs in the simulator, the broker and the stream
 	@for bench in simulate broker stream; do $(BIN)/python tests/benchmarks/bench_$$bench.py || exit 1; done
