@@ -9,6 +9,7 @@ from questline_components.spend.evaluate import evaluate
 from questline_components.spend.gate import gate
 from questline_components.spend.prepare import prepare
 from questline_components.spend.train import train
+from questline_components.spend.validate import validate_examples
 
 QUIET = {"name": "TF_CPP_MIN_LOG_LEVEL", "value": "2"}
 """TensorFlow says what went wrong, and not which instructions its build lacks."""
@@ -41,12 +42,15 @@ def spend_training(  # noqa: PLR0913, PLR0917 - a run is told everything, so tha
         epochs: how often training goes through the examples.
         seed: of everything that is random in training.
         strict: whether the model has to beat every rival beyond doubt, and not only be as good.
-        override: who ships the model whatever the gate finds, and why; empty when nobody does.
+        override: who ships the model whatever the gate finds, and takes data unlike the last, and why; empty when
+            nobody does.
     """
     examples = prepare(
         warehouse=warehouse, data_version=data_version, horizon_hours=horizon_hours, holdout_days=holdout_days
     ).outputs["examples"]
-    model = train(examples=examples, epochs=epochs, seed=seed).set_env_variable(**QUIET).outputs["model"]
+    sound = validate_examples(examples=examples, champion=champion, override=override)
+    training = train(examples=examples, epochs=epochs, seed=seed).set_env_variable(**QUIET).after(sound)
+    model = training.outputs["model"]
     judged = evaluate(examples=examples, model=model, champion=champion).set_env_variable(**QUIET).outputs
     verdict = gate(
         metrics=judged["metrics"], champion_metrics=judged["champion_metrics"], strict=strict, override=override

@@ -31,8 +31,17 @@ def tasks(spec: Spec) -> Mapping[str, Any]:
     return {name: task for name, task in (always | gated).items() if name != "condition-1"}
 
 
-def test_the_steps_are_the_seven_of_the_diagram(spec: Spec) -> None:
-    assert set(tasks(spec)) == {"prepare", "train", "evaluate", "gate", "export", "deploy", "verify"}
+def test_the_steps_are_the_eight_of_the_diagram(spec: Spec) -> None:
+    assert set(tasks(spec)) == {
+        "prepare",
+        "validate-examples",
+        "train",
+        "evaluate",
+        "gate",
+        "export",
+        "deploy",
+        "verify",
+    }
 
 
 def test_each_step_takes_its_artifacts_from_the_step_before(spec: Spec) -> None:
@@ -44,12 +53,17 @@ def test_each_step_takes_its_artifacts_from_the_step_before(spec: Spec) -> None:
     }
     assert edges == {
         ("prepare", "train"),
+        ("prepare", "validate-examples"),
         ("prepare", "evaluate"),
         ("train", "evaluate"),
         ("evaluate", "gate"),
         ("export", "deploy"),
         ("export", "verify"),
     }
+
+
+def test_nothing_is_trained_before_the_examples_are_found_sound(spec: Spec) -> None:
+    assert set(tasks(spec)["train"]["dependentTasks"]) == {"prepare", "validate-examples"}
 
 
 def test_export_deploy_and_verify_wait_for_the_gates_yes(spec: Spec) -> None:

@@ -1,0 +1,1 @@
+"""Judge data before a model learns from it."""
