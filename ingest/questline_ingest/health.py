@@ -22,6 +22,11 @@ class Health:
         self._serving, self._ended = True, False
         self._changed = asyncio.Event()
 
+    @property
+    def serving(self) -> bool:
+        """Whether new calls are wanted."""
+        return self._serving
+
     async def Check(  # noqa: N802 - the protocol's name
         self, request: Request, context: grpc.aio.ServicerContext[Request, Response]
     ) -> Response:

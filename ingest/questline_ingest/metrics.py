@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import asdict
 
 from prometheus_client import CollectorRegistry, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from questline_core.broker.port import Broker
-from questline_core.errors import QuestlineError
 from questline_ingest.admission import Admission
 from questline_ingest.gateway import Gateway
 from questline_ingest.gathered import Observe
@@ -66,19 +63,19 @@ class Metrics:
         self._commit.observe(seconds)
         self._commit_size.observe(messages)
 
-    def follow(self, gateway: Gateway, admission: Admission, broker: Broker) -> None:
+    def follow(self, gateway: Gateway, admission: Admission) -> None:
         """Tell of these from now on, whenever Prometheus asks."""
-        self.registry.register(_Now(gateway, admission, broker))
+        self.registry.register(_Now(gateway, admission))
 
 
 class _Now(Collector):
     """Reads the counters of a running gateway."""
 
-    def __init__(self, gateway: Gateway, admission: Admission, broker: Broker) -> None:
-        self._gateway, self._admission, self._broker = gateway, admission, broker
+    def __init__(self, gateway: Gateway, admission: Admission) -> None:
+        self._gateway, self._admission = gateway, admission
 
     def describe(self) -> Iterable[Metric]:
-        """Name nothing in advance, so that registering does not ask the broker."""
+        """Name nothing in advance: some are known only once they happen."""
         return ()
 
     def collect(self) -> Iterable[Metric]:
@@ -105,5 +102,3 @@ class _Now(Collector):
         yield GaugeMetricFamily(
             "questline_gateway_queue_age_seconds", "Age of the oldest of them", self._gateway.storing.waiting_s()
         )
-        with suppress(QuestlineError):  # a broker that cannot tell costs one figure, not all
-            yield GaugeMetricFamily("questline_broker_depth", "Messages not acknowledged yet", self._broker.depth())

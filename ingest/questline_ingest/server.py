@@ -7,7 +7,8 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Protocol, runtime_checkable
 
 import grpc
@@ -25,6 +26,8 @@ from questline_ingest.admission import Admission
 from questline_ingest.churn import MappedLookup, open_churn_model, refreshed
 from questline_ingest.gateway import Budget, Gateway
 from questline_ingest.health import Health
+from questline_ingest.http.admin import admin_app
+from questline_ingest.http.serving import served
 from questline_ingest.metrics import Metrics
 from questline_ingest.open_inference import Row
 from questline_ingest.predictions import ChurnPredictions, LastAnswers, SpendModel, SpendPredictions
@@ -107,9 +110,17 @@ async def _ended(task: asyncio.Task[None]) -> None:
         await task
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where a gateway listens, host:port each."""
+
+    grpc: str
+    admin: str
+
+
 @asynccontextmanager
-async def running(gateway: Gateway, settings: GatewaySettings) -> AsyncIterator[str]:
-    """Serve a gateway and yield its address; at the end health says NOT_SERVING first, then calls drain.
+async def running(gateway: Gateway, settings: GatewaySettings, metrics: Metrics) -> AsyncIterator[Addresses]:
+    """Serve a gateway and yield its addresses; at the end health says NOT_SERVING first, then calls drain.
 
     Raises:
         NotReady: the address cannot be bound.
@@ -128,19 +139,29 @@ async def running(gateway: Gateway, settings: GatewaySettings) -> AsyncIterator[
     longest = Budget(spend_s=settings.spend_timeout_s, churn_s=settings.churn_timeout_s)
     service = IngestService(gateway, admission, longest=longest)
     server.add_generic_rpc_handlers((service.handler(),))
-    address = _bind(server, settings.listen)
-    await server.start()
-    try:
-        yield address
-    finally:
-        health.leave()
-        await asyncio.sleep(settings.notice_s)
-        service.leave()
-        health.end()
-        await server.stop(settings.drain_s)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(settings.drain_s):
-                await gateway.settled()
+    metrics.follow(gateway, admission)
+    app = admin_app(metrics.registry, partial(_not_ready, health, gateway))
+    async with served(app, settings.admin_listen, setting="QUESTLINE_ADMIN_LISTEN") as admin:
+        address = _bind(server, settings.listen)
+        await server.start()
+        try:
+            yield Addresses(grpc=address, admin=admin)
+        finally:
+            health.leave()
+            await asyncio.sleep(settings.notice_s)
+            service.leave()
+            health.end()
+            await server.stop(settings.drain_s)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(settings.drain_s):
+                    await gateway.settled()
+
+
+def _not_ready(health: Health, gateway: Gateway) -> list[str]:
+    why = [] if health.serving else ["it is draining, because it was told to stop"]
+    if trouble := gateway.storing.trouble():
+        why.append(f"events are refused: {trouble}")
+    return why
 
 
 def _bind(server: grpc.aio.Server, listen: str) -> str:
@@ -171,14 +192,20 @@ async def serve(settings: GatewaySettings) -> None:
         metrics = Metrics()
         broker = opened.enter_context(closing(open_broker(settings.broker_url, process=_SPOOL)))
         gateway = await opened.enter_async_context(opened_gateway(settings, broker, metrics))
-        await _serve_until(stop, gateway, settings)
+        await _serve_until(stop, gateway, settings, metrics)
     log.info("gateway stopped", **asdict(gateway.counts))
 
 
-async def _serve_until(stop: asyncio.Event, gateway: Gateway, settings: GatewaySettings) -> None:
-    async with running(gateway, settings) as address:
-        with announced(settings.paths.run, PROCESS, listen=address, **asdict(gateway.counts)) as ready:
-            log.info("gateway ready", listen=address, broker=settings.broker_url, spend=settings.spend_address)
+async def _serve_until(stop: asyncio.Event, gateway: Gateway, settings: GatewaySettings, metrics: Metrics) -> None:
+    async with running(gateway, settings, metrics) as at:
+        with announced(settings.paths.run, PROCESS, listen=at.grpc, admin=at.admin, **asdict(gateway.counts)) as ready:
+            log.info(
+                "gateway ready",
+                listen=at.grpc,
+                admin=at.admin,
+                broker=settings.broker_url,
+                spend=settings.spend_address,
+            )
             while not stop.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _REPORT_EVERY_S)

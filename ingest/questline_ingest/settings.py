@@ -37,6 +37,8 @@ class GatewaySettings(PlatformSettings):
 
     listen: HostAndPort = "127.0.0.1:7777"
     """Address that the gRPC server binds; port 0 takes a free one."""
+    admin_listen: HostAndPort = "127.0.0.1:0"
+    """Address of `/metrics`, `/readyz` and `/healthz` over HTTP; port 0 takes a free one, see `run/gateway.json`."""
     drain_s: float = Field(default=20.0, gt=0)
     """How long calls that are under way at SIGTERM may take to finish, in seconds."""
     notice_s: float = Field(default=0.5, ge=0)

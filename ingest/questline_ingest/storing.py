@@ -17,6 +17,8 @@ log = structlog.get_logger()
 AT_ONCE = 4
 """Publishes under way. The spool commits what waits together anyway; Pub/Sub has several requests on their way."""
 
+_TROUBLE_LASTS_S = 5.0
+
 _BROKER_FAILED = Refusal(
     reason="broker_failed", message="the event could not be stored because of an error; send it again"
 )
@@ -39,6 +41,7 @@ class Storing:
         self._running: set[asyncio.Task[None]] = set()
         self._woken = False
         self.stored_bytes = 0
+        self._failure, self._failed_at = "", 0.0
 
     @property
     def waiting(self) -> int:
@@ -48,6 +51,13 @@ class Storing:
     def waiting_s(self) -> float:
         """Tell how long the oldest of them has waited, in seconds."""
         return time.monotonic() - self._waiting_since if self._waiting else 0.0
+
+    def trouble(self) -> str:
+        """Tell why events were refused just now; empty if the last publish went well, or failed a while ago.
+
+        A gateway that gets no calls because it is not ready could never find out that it is again.
+        """
+        return self._failure if time.monotonic() - self._failed_at < _TROUBLE_LASTS_S else ""
 
     def add(self, messages: Sequence[Message], settle: Settle) -> None:
         """Publish as soon as may be; the caller cannot take it back."""
@@ -89,5 +99,9 @@ class Storing:
         except Exception:
             log.exception("publish failed", messages=len(messages))
         finally:
+            if refusal:
+                self._failure, self._failed_at = refusal.message, time.monotonic()
+            else:
+                self._failure = ""
             for _, settle in taken:
                 settle(refusal)

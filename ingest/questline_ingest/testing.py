@@ -22,7 +22,7 @@ from questline_core.stack.supervisor import questline_command
 from questline_ingest.metrics import Metrics
 from questline_ingest.open_inference import INFER
 from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
-from questline_ingest.server import PROCESS, opened_gateway, running
+from questline_ingest.server import PROCESS, Addresses, opened_gateway, running
 from questline_ingest.settings import GatewaySettings
 from questline_ingest.spend import OUTPUTS
 
@@ -94,8 +94,16 @@ class ModelServer:
 @asynccontextmanager
 async def serving(settings: GatewaySettings, broker: Broker) -> AsyncIterator[str]:
     """Run a gateway over this broker in this process, and yield its address."""
-    async with opened_gateway(settings, broker, Metrics()) as gateway, running(gateway, settings) as address:
-        yield address
+    async with serving_all(settings, broker) as at:
+        yield at.grpc
+
+
+@asynccontextmanager
+async def serving_all(settings: GatewaySettings, broker: Broker) -> AsyncIterator[Addresses]:
+    """Run a gateway as `serving` does, and yield all its addresses."""
+    metrics = Metrics()
+    async with opened_gateway(settings, broker, metrics) as gateway, running(gateway, settings, metrics) as at:
+        yield at
 
 
 async def until(met: Callable[[], bool], *, timeout_s: float = 10.0) -> None:

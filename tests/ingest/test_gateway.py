@@ -352,9 +352,9 @@ async def test_ids_claimed_by_a_call_that_broke_are_free_again(
 
 async def test_counts_add_up_to_what_came_in(settings: GatewaySettings, broker: MemoryBroker) -> None:
     async with (
-        opened_gateway(settings, broker, Metrics()) as gateway,
-        running(gateway, settings) as address,
-        grpc.aio.insecure_channel(address) as channel,
+        opened_gateway(settings, broker, metrics := Metrics()) as gateway,
+        running(gateway, settings, metrics) as at,
+        grpc.aio.insecure_channel(at.grpc) as channel,
     ):
         stub: IngestAsyncStub = IngestStub(channel)
         await stub.Send(request(an_event("a"), an_event("a"), an_event("b"), an_event(event_name="")))

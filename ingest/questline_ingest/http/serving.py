@@ -1,0 +1,50 @@
+"""Serve an ASGI application in this process's event loop until the block ends."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from questline_core.errors import NotReady
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals to the process, which drains gRPC first."""
+        yield
+
+
+@asynccontextmanager
+async def served(app: ASGIApp, listen: str, *, setting: str) -> AsyncIterator[str]:
+    """Serve at host:port, where port 0 is a free one, and yield the address.
+
+    Raises:
+        NotReady: the address cannot be bound; names the setting that tells another.
+    """
+    host, _, port = listen.rpartition(":")
+    try:
+        bound = socket.create_server((host.strip("[]"), int(port)), family=_family(host), backlog=128)
+    except OSError as error:
+        raise NotReady(
+            f"the gateway cannot listen on {listen} ({error.strerror}); stop what uses port {port} or set {setting} to "
+            "another host:port"
+        ) from None
+    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+    server = _Server(config)
+    with bound:
+        serving = asyncio.create_task(server.serve(sockets=[bound]))
+        try:
+            yield f"{host}:{bound.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
