@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import multiprocessing
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+
+import uvloop
 
 from questline_core.errors import NotReady
 from questline_ingest.client import Access
@@ -64,7 +65,7 @@ def run_job(job: Job, *, processes: int = 1) -> Record:
 
 
 def _run_here(job: Job) -> Record:
-    return asyncio.run(_run(job))
+    return uvloop.run(_run(job))
 
 
 async def _run(job: Job) -> Record:
