@@ -6,7 +6,7 @@ import sys
 import pytest
 
 COMMANDS = (
-    "demo", "down", "events", "gateway", "import-table", "load", "pipelines", "serving", "simulate", "sql", "status", "stream", "trigger", "up",
+    "demo", "doctor", "down", "events", "gateway", "import-table", "load", "pipelines", "serving", "simulate", "sql", "status", "stream", "trigger", "up",
 )  # fmt: skip
 HEAVY = ("apache_beam", "kfp", "kserve", "tensorflow")
 

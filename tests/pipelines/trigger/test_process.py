@@ -17,6 +17,7 @@ from questline_pipelines.trigger.process import opened
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 
 
+@pytest.mark.timeout(300)  # it trains in a process of its own, on whatever is left of the machine
 def test_new_labels_start_one_run_and_the_log_tells_what_became_of_it(
     game: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -34,7 +35,7 @@ def test_new_labels_start_one_run_and_the_log_tells_what_became_of_it(
         assert httpx.post(f"{address}/push/load", content=b"{}").status_code == 403
 
         with opened(game.settings()) as ledger:
-            for _ in range(600):
+            for _ in range(2400):
                 if ledger.latest(9) and not ledger.unfinished():
                     break
                 time.sleep(0.1)
