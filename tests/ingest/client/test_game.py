@@ -14,7 +14,7 @@ from questline_core.errors import BadInput, BrokerFull
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.stack.children import free_ports
 from questline_core.testing.memory_broker import MemoryBroker
-from questline_ingest.client import Access, AsyncGameClient, GameClient, Limits, Pace, Tls
+from questline_ingest.client import Access, AsyncGameClient, GameClient, Limits, Pace
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.settings import GatewaySettings
 from questline_ingest.status import PUSHBACK, SERVER_TIME
@@ -23,6 +23,7 @@ from questline_ingest.testing import ModelServer, an_event, serving, until
 QUICK = Pace(every_s=0.02, first_backoff_s=0.02, longest_backoff_s=0.1)
 NEVER = replace(QUICK, every_s=3600.0)
 """Only a full batch goes."""
+CHURN = pb.ChurnPrediction(probability=0.75, source=pb.FRESH)
 NOBODY = "127.0.0.1:1"
 
 
@@ -68,7 +69,8 @@ class FakeGateway:
         if self.bad in ids:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "cannot be read")
         context.set_trailing_metadata(((SERVER_TIME, str(time.time_ns() // 1000 + self.ahead_us)),))
-        return pb.SendResponse(answers=[pb.Answer(event_id=one, outcome=pb.ACCEPTED) for one in ids])
+        churn = CHURN if pb.CHURN in request.predict else None
+        return pb.SendResponse(answers=[pb.Answer(event_id=one, outcome=pb.ACCEPTED, churn=churn) for one in ids])
 
 
 @pytest.fixture
@@ -349,6 +351,15 @@ async def test_a_prediction_comes_with_the_event_stored_once(
     assert stored(broker) == ["e0"]
 
 
+async def test_churn_is_asked_in_the_same_way(fake: tuple[FakeGateway, str], queue_file: Path) -> None:
+    client = await opened(GameClient(fake[1], queue_file, pace=QUICK))
+    default = pb.ChurnPrediction(probability=0.2)
+    said = await asyncio.to_thread(client.predict, an_event("e0"), pb.CHURN, timeout_s=5, default=default)
+    await closed(client)
+
+    assert said == CHURN
+
+
 async def test_without_an_answer_in_time_the_default_is_said_and_the_event_still_arrives(
     fake: tuple[FakeGateway, str], queue_file: Path
 ) -> None:
@@ -397,16 +408,3 @@ def test_an_event_that_no_gateway_takes_is_said_at_once(queue_file: Path) -> Non
         with pytest.raises(BadInput, match=r"event 'large' takes 1,\d+,\d+ bytes"):
             client.record(an_event("large", platform="x" * 2**20))
         assert client.tally.waiting == 0
-
-
-def test_a_key_never_travels_in_the_clear_to_another_machine(queue_file: Path) -> None:
-    with pytest.raises(BadInput, match=r"in the clear to game\.example:7777; give tls"):
-        GameClient("game.example:7777", queue_file, access=Access(api_key="secret")).__enter__()
-    assert "secret" not in repr(Access(api_key="secret"))
-
-
-def test_files_of_tls_that_are_not_there_are_named(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"cannot read .*ca\.pem \(No such file"):
-        Tls(ca_file=tmp_path / "ca.pem").credentials()
-    with pytest.raises(BadInput, match="go together"):
-        Tls(certificate_file=tmp_path / "c.pem").credentials()
