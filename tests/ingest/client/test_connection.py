@@ -25,8 +25,12 @@ async def accept(request: pb.SendRequest, context: grpc.aio.ServicerContext) -> 
 def pems(tmp_path: Path) -> Path:
     """One certificate for both sides, signed by itself."""
     made = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
-    named = ["-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key.pem", "-out", tmp_path / "cert.pem"]
-    subprocess.run([*made.split(), *named], check=True, capture_output=True)
+    subprocess.run(
+        [*made.split(), "-addext", "subjectAltName=DNS:localhost", "-keyout", "key.pem", "-out", "cert.pem"],
+        cwd=tmp_path,
+        check=True,
+        capture_output=True,
+    )
     return tmp_path
 
 
