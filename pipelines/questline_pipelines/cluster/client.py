@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import kfp_server_api as api
+import yaml
 from urllib3.exceptions import HTTPError
 
 from questline_components.code import code_version
@@ -72,8 +73,12 @@ class Kubeflow:
         self._runs, self._schedules = api.RunServiceApi(client), api.RecurringRunServiceApi(client)
         self._experiments = api.ExperimentServiceApi(client)
 
-    def upload(self, pipeline: str) -> tuple[str, str]:
+    def upload(self, pipeline: str, *, caching: bool = True) -> tuple[str, str]:
         """Put the pipeline as it is compiled here on the server, unless it is there already.
+
+        Args:
+            pipeline: its name.
+            caching: whether steps may be spared; a pipeline without is another one there, PIPELINE-scheduled.
 
         Returns:
             Ids of the pipeline and of the version. A version is named by its content and tagged with the code it is of.
@@ -81,6 +86,9 @@ class Kubeflow:
         with TemporaryDirectory() as folder, self._asking():
             package = Path(folder) / "pipeline.yaml"
             compile_pipeline(pipeline, package)
+            if not caching:
+                pipeline = f"{pipeline}-scheduled"
+                _let_every_step_run(package)
             digest = hashlib.sha256(package.read_bytes()).hexdigest()[:12]
             name, tags = f"{pipeline}-{digest}", json.dumps({"questline": version("questline"), "code": code_version()})
             held = self._pipeline_id(pipeline)
@@ -111,6 +119,8 @@ class Kubeflow:
     def schedule(self, pipeline: str, parameters: Mapping[str, Any], *, cron: str) -> str:
         """Start runs again and again, always of the newest version, and never two at once; replaces an older schedule.
 
+        No step is spared: Kubeflow's cache looks at parameters, which are the same in each run of a schedule.
+
         Args:
             pipeline: its name.
             parameters: of every run.
@@ -119,7 +129,7 @@ class Kubeflow:
         Returns:
             Id of the schedule.
         """
-        held, _ = self.upload(pipeline)
+        held, _ = self.upload(pipeline, caching=False)
         with self._asking():
             for old in self._recurring(pipeline):
                 self._schedules.recurring_run_service_delete_recurring_run(old.recurring_run_id)
@@ -200,6 +210,16 @@ class Kubeflow:
             raise NotReady(f"Kubeflow Pipelines at {where} answers {error.status}: {_reason(error)}") from None
         except HTTPError as error:
             raise NotReady(f"Kubeflow Pipelines at {where} does not answer ({error})") from None
+
+
+def _let_every_step_run(package: Path) -> None:
+    """Take the leave to use the cache from all steps of a compiled pipeline."""
+    documents = list(yaml.safe_load_all(package.read_text(encoding="utf-8")))
+    graphs = [documents[0]["root"], *documents[0]["components"].values()]
+    for graph in graphs:
+        for task in graph.get("dag", {}).get("tasks", {}).values():
+            task["cachingOptions"] = {}
+    package.write_text(yaml.safe_dump_all(documents), encoding="utf-8")
 
 
 def _named(name: str) -> str:

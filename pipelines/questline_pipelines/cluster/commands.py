@@ -53,8 +53,7 @@ def schedule(
     from questline_pipelines.cluster.client import Kubeflow
 
     settings = _settings()
-    # Kubeflow puts the time in: each run is one of new data for the cache.
-    given = _arguments(pipeline, settings, parameter) | {"data_version": "[[ScheduledTime]]"}
+    given = _arguments(pipeline, settings, parameter) | {"data_version": "scheduled"}  # it is another in each run
     print(Kubeflow(settings).schedule(pipeline, given, cron=cron))
 
 

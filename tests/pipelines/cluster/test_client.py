@@ -47,6 +47,21 @@ def test_a_schedule_is_of_the_newest_version_and_takes_the_place_of_the_one_befo
     assert (made["max_concurrency"], made["no_catchup"], made["mode"]) == ("1", True, "ENABLE")
 
 
+def test_no_step_of_a_scheduled_run_is_spared_and_those_of_other_runs_are(kubeflow: Kubeflow, server: Any) -> None:
+    kubeflow.schedule("spend", GIVEN, cron="0 0 4 * * 0")
+    kubeflow.submit("spend", GIVEN, name="spend-1")
+
+    scheduled, other = (spared(version["pipeline_spec"]) for version in server.versions)
+    assert (scheduled, "train" in other, "deploy" in other) == (set(), True, False)
+    assert [one["display_name"] for one in server.held["pipelines"]] == ["spend-scheduled", "spend"]
+
+
+def spared(spec: Any) -> set[str]:
+    graphs = [spec["root"], *spec["components"].values()]
+    tasks = [task for graph in graphs for task in graph.get("dag", {}).get("tasks", {}).items()]
+    return {name for name, task in tasks if task.get("cachingOptions", {}).get("enableCache")}
+
+
 def test_a_run_goes_on_until_its_state_is_final(kubeflow: Kubeflow, server: Any) -> None:
     starter = OnKubeflow(kubeflow)
     run = starter.start("spend", GIVEN)
