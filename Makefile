@@ -1,6 +1,6 @@
 # make alone lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: bench-bqml bench-lookup bench-stream help setup demo sdk test test-faults test-gcp check lint types arrows generated pytest format generate clean
+.PHONY: bench-gateway bench-bqml bench-spend bench-lookup bench-stream help setup demo sdk test test-faults test-gcp check lint types arrows generated pytest format generate clean
 
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
@@ -76,6 +76,12 @@ sdk: setup ## Stubs for TypeScript, C++ and C# into dist/sdk, compiled where the
 
 bench-stream: setup ## What an event costs in the simulator, the broker and the stream
 	@for bench in simulate broker stream; do $(BIN)/python tests/benchmarks/bench_$$bench.py || exit 1; done
+
+bench-gateway: setup ## What an event costs the gateway, beside the original's way (three minutes)
+	$(BIN)/python tests/benchmarks/bench_gateway.py
+
+bench-spend: setup ## The spend model beside its rivals and a perfect one, three worlds of 20,000 players (half an hour)
+	$(BIN)/python tests/benchmarks/bench_spend.py
 
 bench-bqml: setup ## BigQuery ML on this machine beside plain scikit-learn and XGBoost
 	$(BIN)/python tests/benchmarks/bench_bqml.py
