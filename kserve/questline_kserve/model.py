@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import kserve
@@ -18,7 +18,7 @@ DIRECT_ROWS = 1024
 
 
 class NotServed(QuestlineError):
-    """Raised when a request asks for a revision that is not the one that answers."""
+    """Raised when a request asks for a revision that is not one of those that answer."""
 
     def __init__(self, name: str, asked: str, *, serves: str) -> None:
         super().__init__(f"{name} is served by revision {serves}, and not by {asked}")
@@ -26,11 +26,12 @@ class NotServed(QuestlineError):
 
 
 class ServedVersion(kserve.Model):
-    """Answers with one version from its first request to its last; a new version is a new object."""
+    """Answers with the stable version, or with the one that a request names; a change of them is a new object."""
 
-    def __init__(self, name: str, version: Servable) -> None:
+    def __init__(self, name: str, version: Servable, canaries: Sequence[Servable] = ()) -> None:
         super().__init__(name)
         self.version = version
+        self.versions = {one.revision: one for one in (version, *canaries)}
         self.ready = True
 
     async def predict(  # type: ignore[override] # kserve passes a gRPC answer on as it is, but does not say so
@@ -43,11 +44,11 @@ class ServedVersion(kserve.Model):
 
         Raises:
             BadInput: says what of the request the model cannot take.
-            NotServed: the request asks for a revision that is not the one that answers.
+            NotServed: the request asks for a revision that is not one of those that answer.
         """
         if isinstance(payload, kserve.InferRequest):
             return await self._answer(payload)
-        answers = await self._ask(instances.columns_from_body(payload, self.version.inputs))
+        answers = await self._ask(self.version, instances.columns_from_body(payload, self.version.inputs))
         return {"predictions": instances.predictions(answers), "model_version": self.version.revision}
 
     def get_input_types(self) -> list[dict[str, Any]]:
@@ -59,16 +60,20 @@ class ServedVersion(kserve.Model):
         return _described(self.version.outputs)
 
     async def _answer(self, request: kserve.InferRequest) -> kserve.InferResponse | ModelInferResponse:
-        if request.model_version and request.model_version != self.version.revision:
-            raise NotServed(self.name, request.model_version, serves=self.version.revision)
-        answers = await self._ask(tensors.columns_from_request(request, self.version.inputs))
-        return tensors.answer(request, answers, revision=self.version.revision)
+        version = self._named(request.model_version or self.version.revision)
+        answers = await self._ask(version, tensors.columns_from_request(request, version.inputs))
+        return tensors.answer(request, answers, revision=version.revision)
 
-    async def _ask(self, columns: dict[str, Column]) -> tensors.Answers:
+    def _named(self, revision: str) -> Servable:
+        if revision not in self.versions:
+            raise NotServed(self.name, revision, serves=", ".join(self.versions))
+        return self.versions[revision]
+
+    async def _ask(self, version: Servable, columns: dict[str, Column]) -> tensors.Answers:
         rows = len(next(iter(columns.values())))
         if rows <= DIRECT_ROWS:
-            return self.version.predict(columns)
-        return await asyncio.to_thread(self.version.predict, columns)
+            return version.predict(columns)
+        return await asyncio.to_thread(version.predict, columns)
 
 
 def _described(side: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from kserve import ModelRepository
@@ -16,11 +17,11 @@ from questline_kserve.version import Servable
 
 
 class Repository(ModelRepository):
-    """Holds one version for each name."""
+    """Holds the versions of each name: the stable one, and canaries for requests that name them."""
 
-    def swap(self, name: str, version: Servable) -> None:
+    def swap(self, name: str, version: Servable, canaries: Sequence[Servable] = ()) -> None:
         """Let this version answer from the next request on; requests that are under way end with the one before."""
-        self.update(ServedVersion(name, version))
+        self.update(ServedVersion(name, version, canaries))
 
     def drop(self, name: str) -> None:
         """Let nothing answer under this name any longer."""
@@ -31,8 +32,13 @@ class Repository(ModelRepository):
         return {name: version.revision for name, version in self.served().items()}
 
     def served(self) -> dict[str, Servable]:
-        """Give what answers for each name."""
+        """Give what answers for each name when a request names no revision."""
         return {name: model.version for name, model in self.models.items() if isinstance(model, ServedVersion)}
+
+    def versions(self, name: str) -> dict[str, Servable]:
+        """Give all that answers under a name, by revision, the stable one first."""
+        model = self.models.get(name)
+        return model.versions if isinstance(model, ServedVersion) else {}
 
 
 class DeclaredOnly(ModelRepositoryExtension):
@@ -78,7 +84,7 @@ class Plane(DataPlane):
         """
         told: dict[str, Any] = await super().model_metadata(model_name)
         version = self.repository.served()[model_name]
-        return told | {"platform": version.platform, "versions": [version.revision]}
+        return told | {"platform": version.platform, "versions": list(self.repository.versions(model_name))}
 
     def decode_inference_request(self, body: Any, headers: dict[str, str], model_name: str) -> InferRequest:
         """Decode a V2 REST request.

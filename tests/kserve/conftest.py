@@ -10,7 +10,7 @@ import pytest
 
 from questline_core.stack.children import free_ports
 from questline_kserve.testing.process import ServingProcess
-from questline_kserve.testing.versions import write_version
+from questline_kserve.testing.versions import write_bad_version, write_version
 
 
 @contextmanager
@@ -40,10 +40,11 @@ def new_serving(tmp_path: Path) -> Iterator[Callable[[], ServingProcess]]:
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two versions of the spend model: v1 with the scale 1 and v2 with the scale 2."""
+    """Versions of the spend model: v1 with the scale 1, v2 with the scale 2, and bad, whose golden answers are wrong."""
     models = tmp_path_factory.mktemp("models") / "spend"
     write_version(models / "v1", scale=1.0)
     write_version(models / "v2", scale=2.0)
+    write_bad_version(models / "bad", like=models / "v1")
     return models
 
 

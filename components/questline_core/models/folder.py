@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from questline_core.errors import BadInput, NotReady
+from questline_core.models.canary import declared
 from questline_core.models.manifests import check_label, from_yaml, service_of, to_yaml
-from questline_core.models.port import Manifest, ServiceStatus
+from questline_core.models.port import Manifest, RevisionStatus, ServiceStatus
 from questline_core.processes import announced, read_ready, write_atomically
 
 _OCCUPANT = "process"
@@ -105,7 +106,9 @@ class ServingFolder:
             return None
         if facts["pid"] != self.occupant():
             return None
-        return ServiceStatus(**{field.name: facts[field.name] for field in fields(ServiceStatus)}), facts["generation"]
+        told = {field.name: facts[field.name] for field in fields(ServiceStatus)}
+        told["revisions"] = tuple(RevisionStatus(**one) for one in facts["revisions"])
+        return ServiceStatus(**told), facts["generation"]
 
     def forget(self, name: str) -> None:
         """Take back the report about a name that is not declared or not served any longer."""
@@ -127,8 +130,13 @@ class FolderHost:
         Raises:
             BadInput: the manifest is not a usable InferenceService, or the folder cannot be written.
         """
-        service = service_of(manifest)
-        write_atomically(self._folder.manifests / f"{service.name}.yaml", to_yaml(manifest))
+        name = declared(manifest)[0].service.name
+        write_atomically(self._folder.manifests / f"{name}.yaml", to_yaml(manifest))
+
+    def manifest(self, name: str) -> Manifest | None:
+        """Give what is declared under this name; None when nothing is."""
+        found = self._folder.declaration(check_label("the service's name", name))
+        return from_yaml(found.text) if found else None
 
     def status(self, name: str) -> ServiceStatus:
         """Tell what answers under this name now; the message stays empty while the wanted revision is being loaded.
@@ -136,26 +144,26 @@ class FolderHost:
         Raises:
             NotReady: nothing of this name was applied.
         """
-        declared = self._folder.declaration(check_label("the service's name", name))
-        if declared is None:
+        found = self._folder.declaration(check_label("the service's name", name))
+        if found is None:
             raise NotReady(f"no InferenceService {name!r} lies in {self._folder.manifests}; apply one first")
         last, generation = self._folder.reported(name) or (None, "")
-        return last if last and generation == declared.generation else self._unreported(declared, last)
+        return last if last and generation == found.generation else self._unreported(found, last)
 
     def services(self) -> list[str]:
         """Name all InferenceServices, sorted."""
         return self._folder.names()
 
-    def _unreported(self, declared: Declaration, last: ServiceStatus | None) -> ServiceStatus:
+    def _unreported(self, found: Declaration, last: ServiceStatus | None) -> ServiceStatus:
         """Tell what is known of a manifest that the serving process has not judged yet."""
         before = last or ServiceStatus(
-            name=declared.name, ready=False, revision="", wanted="", message="", rest_url="", grpc_address=""
+            name=found.name, ready=False, revision="", wanted="", message="", rest_url="", grpc_address=""
         )
         nobody = f"no serving process obeys {self._folder.root}; start one with `questline serving run`"
         return replace(
             before,
             ready=False,
-            wanted=_wanted(declared.text),
+            wanted=_wanted(found.text),
             message=nobody if self._folder.occupant() is None else "",
         )
 

@@ -13,6 +13,26 @@ Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RevisionStatus:
+    """What a model host says of one revision of an InferenceService."""
+
+    revision: str
+    stable: bool
+    percent: int
+    """Its share of the requests: 0 to 100."""
+    ready: bool
+    """Whether it answers now."""
+    message: str = ""
+    """Why it will not answer as things are; empty when it answers, and while it loads."""
+    waits_for: str = ""
+    """What it waits for while it is neither ready nor refused."""
+    rest_url: str = ""
+    """Base address of this revision's V1 and V2 REST protocols."""
+    grpc_address: str = ""
+    """host:port of this revision's V2 gRPC protocol."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceStatus:
     """What a model host says of one InferenceService."""
 
@@ -28,6 +48,12 @@ class ServiceStatus:
     """Base address of the V1 and V2 REST protocols."""
     grpc_address: str
     """host:port of the V2 gRPC protocol."""
+    revisions: tuple[RevisionStatus, ...] = ()
+    """All revisions that are declared, the stable one first. A request names the one that it wants as model_version."""
+
+    def of(self, revision: str) -> RevisionStatus | None:
+        """Find a revision by its name; None if it is not declared."""
+        return next((one for one in self.revisions if one.revision == revision), None)
 
 
 class ModelHost(Protocol):
@@ -40,6 +66,9 @@ class ModelHost(Protocol):
             BadInput: the manifest is not a usable InferenceService.
         """
 
+    def manifest(self, name: str) -> Manifest | None:
+        """Give what is declared under this name; None when nothing is."""
+
     def status(self, name: str) -> ServiceStatus:
         """Tell what answers under this name now.
 
@@ -51,9 +80,12 @@ class ModelHost(Protocol):
         """Name all InferenceServices, sorted."""
 
 
-_HOSTS = {"folder": ("questline_core.models.folder:open_folder", "kserve")}
+_HOSTS = {
+    "folder": ("questline_core.models.folder:open_folder", "kserve"),
+    "kserve": ("questline_core.models.cluster:open_cluster", "kserve"),
+}
 
 
 def open_model_host(address: str, **options: Any) -> ModelHost:
-    """Open the model host at an address such as `folder:/var/questline/serving`."""
+    """Open the model host at an address such as `folder:/var/questline/serving` or `kserve:NAMESPACE?CONTEXT`."""
     return open_adapter("model host", address, _HOSTS, **options)  # type: ignore[no-any-return]

@@ -1,10 +1,9 @@
-"""Roll a model version out: declare it, wait until it answers, and check that it answers as it did in training."""
+"""Check a model version before and after it is rolled out: the one to beat, and answers as they were in training."""
 
 from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -13,8 +12,6 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 from questline_core.errors import NotReady, QuestlineError
-from questline_core.models.manifests import service_of
-from questline_core.models.port import Manifest, ModelHost, ServiceStatus
 from questline_core.models.store import ModelVersion, versions
 
 TOLERANCE = 1e-6
@@ -48,34 +45,6 @@ def champion(store: str, name: str, training: Mapping[str, Any]) -> ModelVersion
         if any(lineage.get(key) != value for key, value in training.items()):
             return version
     return None
-
-
-def deploy(
-    host: ModelHost, manifest: Manifest, *, patience_s: float = 180.0, look_every_s: float = 0.2
-) -> ServiceStatus:
-    """Declare an InferenceService and wait until the revision that it wants answers.
-
-    Args:
-        host: what serves the models.
-        manifest: the InferenceService; `spec.predictor.name` is the revision.
-        patience_s: how long to wait; a large model takes a minute to load.
-        look_every_s: pause between two looks.
-
-    Raises:
-        NotReady: the host says why the revision does not answer, or it did not answer in time.
-    """
-    host.apply(manifest)
-    wanted = service_of(manifest)
-    deadline = time.monotonic() + patience_s
-    while True:
-        status = host.status(wanted.name)
-        if status.ready and status.revision == wanted.revision:
-            return status
-        if status.message:
-            raise NotReady(f"{wanted.name} {wanted.revision} does not answer: {status.message}")
-        if time.monotonic() > deadline:
-            raise NotReady(f"{wanted.name} {wanted.revision} was not loaded within {patience_s:g} s")
-        time.sleep(look_every_s)
 
 
 def verify(golden: Sequence[Golden], *, rest_url: str, name: str, revision: str) -> int:

@@ -49,7 +49,7 @@ def publish(model: Path, metrics: Path, *, store: str, name: str, lineage: Mappi
         if not part.exists():
             raise BadInput(f"{part} is missing, so there is no whole model to publish; train and evaluate it first")
     created = datetime.now(UTC)
-    version = f"v{created:%Y%m%d-%H%M%S}-{_digest(model)[:4]}"
+    version = f"v{created:%Y%m%d-%H%M%S}-{digest(model)[:4]}"
     training = json.loads((model / "training.json").read_text(encoding="utf-8"))
     metadata = {
         "name": name,
@@ -124,7 +124,7 @@ def local_folder(address: str) -> Path:
     return Path(rest if marked else address).expanduser().resolve()
 
 
-def _digest(model: Path) -> str:
+def digest(model: Path) -> str:
     """Hash the content of a model folder, names included."""
     digest = hashlib.sha256()
     for path in sorted(path for path in model.rglob("*") if path.is_file()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,17 @@ def write_version(folder: Path, *, scale: float) -> Path:
     signature = {"inputs": INPUTS, "outputs": OUTPUTS}
     told = {"name": "spend", "version": folder.name, "signature": signature, "lineage": {}}
     (folder / "model.json").write_text(json.dumps(told), encoding="utf-8")
+    (folder / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
+    return folder
+
+
+def write_bad_version(folder: Path, *, like: Path) -> Path:
+    """Copy a version under another name and change its first golden answer, so that it must be refused."""
+    shutil.copytree(like, folder)
+    told = json.loads((like / "model.json").read_text(encoding="utf-8"))
+    (folder / "model.json").write_text(json.dumps(told | {"version": folder.name}), encoding="utf-8")
+    golden = json.loads((like / "golden.json").read_text(encoding="utf-8"))
+    golden[0]["outputs"]["value"] += 1
     (folder / "golden.json").write_text(json.dumps(golden), encoding="utf-8")
     return folder
 

@@ -7,7 +7,6 @@ import math
 import shutil
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,17 +14,12 @@ from typing import Any
 import pytest
 
 from questline_core.errors import NotReady
-from questline_core.models.folder import FolderHost, ServingFolder
-from questline_core.models.manifests import spend_service
-from questline_core.models.port import Manifest, ServiceStatus
-from questline_core.models.rollout import AnswersDiffer, Golden, champion, deploy, infer, tensor, verify
+from questline_core.models.rollout import AnswersDiffer, Golden, champion, infer, tensor, verify
 
-MANIFEST = spend_service("spend", "v2", "/models/spend/v2")
 GOLDEN: list[Golden] = [
     {"inputs": {"sessions": 3.0, "system": "ANDROID"}, "outputs": {"value": 152.25, "probability": 0.125}},
     {"inputs": {"sessions": None, "system": ""}, "outputs": {"value": 0.0, "probability": 0.5}},
 ]
-STATUS = ServiceStatus(name="spend", ready=True, revision="v2", wanted="v2", message="", rest_url="", grpc_address="")
 
 
 class ServedModel(ThreadingHTTPServer):
@@ -134,48 +128,6 @@ def test_a_server_that_is_not_there_is_a_sentence() -> None:
 
 def test_an_input_that_is_always_missing_is_a_number() -> None:
     assert tensor("age", [None])["datatype"] == "FP32"
-
-
-class SlowHost:
-    """A model host that says one status after the other."""
-
-    def __init__(self, *statuses: ServiceStatus) -> None:
-        self.statuses, self.applied = list(statuses), list[Manifest]()
-
-    def apply(self, manifest: Manifest) -> None:
-        self.applied.append(manifest)
-
-    def status(self, name: str) -> ServiceStatus:
-        assert name == "spend"
-        return self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
-
-    def services(self) -> list[str]:
-        return ["spend"]
-
-
-def test_a_deploy_waits_until_the_wanted_revision_is_the_one_that_answers() -> None:
-    before = replace(STATUS, revision="v1")
-    host = SlowHost(replace(before, ready=False), before, replace(STATUS, ready=False), STATUS)
-
-    assert deploy(host, MANIFEST, look_every_s=0) == STATUS
-    assert host.applied == [MANIFEST]
-
-
-def test_a_revision_that_was_refused_ends_the_deploy_with_the_hosts_reason() -> None:
-    host = SlowHost(replace(STATUS, ready=False, revision="v1", message="the SavedModel has no signature"))
-
-    with pytest.raises(NotReady, match="spend v2 does not answer: the SavedModel has no signature"):
-        deploy(host, MANIFEST, look_every_s=0)
-
-
-def test_a_revision_that_is_not_loaded_in_time_ends_the_deploy() -> None:
-    with pytest.raises(NotReady, match=r"spend v2 was not loaded within 0\.05 s"):
-        deploy(SlowHost(replace(STATUS, ready=False, revision="")), MANIFEST, patience_s=0.05, look_every_s=0.01)
-
-
-def test_a_deploy_without_a_serving_process_says_how_to_start_one(tmp_path: Path) -> None:
-    with pytest.raises(NotReady, match="start one with `questline serving run`"):
-        deploy(FolderHost(ServingFolder(tmp_path)), MANIFEST)
 
 
 def store_with(store: Path, lineages: Mapping[str, Mapping[str, Any]]) -> str:

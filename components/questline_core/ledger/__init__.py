@@ -1,0 +1,1 @@
+"""What served when: the append-only ledger of all moves of revisions."""

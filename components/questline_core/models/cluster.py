@@ -1,0 +1,160 @@
+"""The cluster's model host: KServe's InferenceServices of one namespace, in Standard mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from questline_core.errors import NotReady
+from questline_core.models import cluster_api as api
+from questline_core.models.canary import Declared, declared
+from questline_core.models.cluster_why import rolled_out, trouble, waits_for
+from questline_core.models.manifests import API_VERSION, KIND, check_label
+from questline_core.models.port import Manifest, RevisionStatus, ServiceStatus
+
+OWNER = "serving.kserve.io/inferenceservice"
+_LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_GRPC_PORTS = ("h2c", "grpc-v2")
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterHost:
+    """A `ModelHost` over a namespace. Its addresses are those of Services, which only pods reach."""
+
+    cluster: api.ClusterApi
+
+    def apply(self, manifest: Manifest) -> None:
+        """Declare the InferenceService by server-side apply, and clear away what KServe leaves of dropped revisions.
+
+        Raises:
+            BadInput: the manifest cannot be used, or the cluster refuses it.
+            NotReady: the API server does not answer.
+        """
+        revisions = declared(manifest)
+        name = revisions[0].service.name
+        self.cluster.apply(api.SERVICES, dict(manifest))
+        wanted = {_object(name, one.service.revision) for one in revisions}
+        for kind in (api.AUTOSCALERS, api.ROUTES):
+            for left in self.cluster.find(kind):
+                if _belongs(left, name) and left["metadata"]["name"] not in wanted | {name}:
+                    self.cluster.delete(kind, left["metadata"]["name"])
+
+    def manifest(self, name: str) -> Manifest | None:
+        """Give what is declared under this name, without what the cluster adds; None when nothing is."""
+        found = self.cluster.get(api.SERVICES, check_label("the service's name", name))
+        return _as_declared(found) if found else None
+
+    def status(self, name: str) -> ServiceStatus:
+        """Tell what answers, from the InferenceService and from each revision's Deployment and pods.
+
+        KServe's own Ready takes no notice of canaries and stays True while a new pod cannot start, so the Deployments
+        have the word.
+
+        Raises:
+            NotReady: nothing of this name was applied, or the API server does not answer.
+        """
+        found = self.cluster.get(api.SERVICES, check_label("the service's name", name))
+        if found is None:
+            raise NotReady(f"no InferenceService {name!r} is in namespace {self.cluster.namespace}; apply one first")
+        seen = _Seen.of(self.cluster, name)
+        revisions = tuple(seen.status(one) for one in declared(_as_declared(found)))
+        stable = revisions[0]
+        settled = found.get("status", {}).get("observedGeneration", 0) >= found["metadata"]["generation"]
+        return ServiceStatus(
+            name=name,
+            ready=stable.ready and settled and seen.rolled_out(stable.revision),
+            revision=stable.revision if stable.ready else "",
+            wanted=stable.revision,
+            message=stable.message,
+            rest_url=stable.rest_url,
+            grpc_address=stable.grpc_address,
+            revisions=revisions,
+        )
+
+    def services(self) -> list[str]:
+        """Name all InferenceServices of the namespace, sorted."""
+        return sorted(one["metadata"]["name"] for one in self.cluster.find(api.SERVICES))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """The objects of one InferenceService at one time."""
+
+    name: str
+    namespace: str
+    deployments: Mapping[str, Any]
+    addresses: Mapping[str, Any]
+    pods: list[Any]
+
+    @staticmethod
+    def of(cluster: api.ClusterApi, name: str) -> _Seen:
+        label = f"{OWNER}={name}"
+
+        def by_name(kind: api.Kind) -> dict[str, Any]:
+            return {one["metadata"]["name"]: one for one in cluster.find(kind, label=label)}
+
+        return _Seen(
+            name=name,
+            namespace=cluster.namespace,
+            deployments=by_name(api.DEPLOYMENTS),
+            addresses=by_name(api.ADDRESSES),
+            pods=cluster.find(api.PODS, label=label),
+        )
+
+    def rolled_out(self, revision: str) -> bool:
+        return rolled_out(self.deployments.get(_object(self.name, revision)))
+
+    def status(self, one: Declared) -> RevisionStatus:
+        revision = one.service.revision
+        called = _object(self.name, revision)
+        deployment = self.deployments.get(called, {})
+        ready = bool(deployment.get("status", {}).get("availableReplicas"))
+        pods = [pod for pod in self.pods if pod["metadata"]["labels"].get("app") == f"isvc.{called}"]
+        message = "" if rolled_out(deployment) else trouble(pods)
+        return RevisionStatus(
+            revision=revision,
+            stable=one.stable,
+            percent=one.percent,
+            ready=ready,
+            message=message,
+            waits_for="" if ready or message else waits_for(called, deployment, pods),
+            rest_url=f"http://{called}.{self.namespace}",
+            grpc_address=f"{called}.{self.namespace}:{_grpc_port(self.addresses.get(called, {}))}",
+        )
+
+
+def open_cluster(address: str) -> ClusterHost:
+    """Open the host at `NAMESPACE` or `NAMESPACE?CONTEXT`; without a context, as kubectl or as a pod would.
+
+    Raises:
+        BadInput: the namespace is no name of one.
+        NotReady: there is no cluster to talk to.
+    """
+    namespace, _, context = address.partition("?")
+    return ClusterHost(api.connect(check_label("the namespace", namespace), context or None))
+
+
+def _object(name: str, revision: str) -> str:
+    """Name what KServe makes for one revision."""
+    return f"{name}-{revision}-predictor"
+
+
+def _belongs(left: Mapping[str, Any], name: str) -> bool:
+    metadata = left["metadata"]
+    owners = [one["name"] for one in metadata.get("ownerReferences", []) if one["kind"] == KIND]
+    return metadata.get("labels", {}).get(OWNER) == name or name in owners
+
+
+def _as_declared(found: Mapping[str, Any]) -> Manifest:
+    metadata = found["metadata"]
+    notes = {key: value for key, value in metadata.get("annotations", {}).items() if key != _LAST_APPLIED}
+    kept: dict[str, Any] = {"name": metadata["name"], "annotations": notes}
+    if "labels" in metadata:
+        kept["labels"] = metadata["labels"]
+    return {"apiVersion": API_VERSION, "kind": KIND, "metadata": kept, "spec": found["spec"]}
+
+
+def _grpc_port(address: Mapping[str, Any]) -> int:
+    ports = address.get("spec", {}).get("ports", [])
+    return next((int(port["port"]) for port in ports if port.get("name") in _GRPC_PORTS), 8081)
