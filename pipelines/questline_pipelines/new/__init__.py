@@ -1,0 +1,1 @@
+"""Skeletons of steps and pipelines for those who write their own."""
