@@ -37,7 +37,7 @@ class Batch:
     """The bytes of every event, as they came."""
     models: Collection[int]
     """What is asked of every player: numbers of `Model`."""
-    unreadable: frozenset[int] = field(default_factory=frozenset)
+    unreadable: Mapping[int, Problem] = field(default_factory=dict)
 
 
 def read_batch(raw: bytes) -> Batch:
@@ -61,14 +61,14 @@ def read_batch(raw: bytes) -> Batch:
 
 
 def _read_one_by_one(payloads: Sequence[bytes], models: Collection[int]) -> Batch:
-    events, unreadable = [], set()
+    events, unreadable = [], {}
     for index, payload in enumerate(payloads):
         try:
             events.append(Event.FromString(payload))
         except DecodeError:
             events.append(Event())
-            unreadable.add(index)
-    return Batch(events=events, payloads=payloads, models=models, unreadable=frozenset(unreadable))
+            unreadable[index] = UNREADABLE
+    return Batch(events=events, payloads=payloads, models=models, unreadable=unreadable)
 
 
 class Stamp:
@@ -78,11 +78,11 @@ class Stamp:
     is touched.
     """
 
-    def __init__(self, *, title: str, time_micros: int, trace: str) -> None:
+    def __init__(self, *, title: str, time_micros: int, trace: str, is_test: bool = False) -> None:
         self.time_millis = str(time_micros // 1000)
         self.trace = trace
         self._title = title
-        self._always = Event(received_time=time_micros, trace=trace or None)
+        self._always = Event(received_time=time_micros, trace=trace or None, is_test=is_test or None)
         self._made: dict[tuple[bool, bool, str], bytes] = {}
 
     def of(self, event: Event) -> bytes:
@@ -119,8 +119,8 @@ def event_message(event: Event, payload: bytes, stamp: Stamp) -> Message:
     )
 
 
-def reject_message(payload: bytes, problem: Problem, *, event: Event, time_micros: int) -> Message:
-    """Wrap an event that breaks the contract, with its bytes as they came."""
+def reject_message(payload: bytes, problem: Problem, *, event: Event, title: str, time_micros: int) -> Message:
+    """Wrap an event that breaks the contract, with its bytes as they came, under the title that sent it."""
     reject = Reject(
         payload=payload,
         reason=problem.reason,
@@ -129,7 +129,7 @@ def reject_message(payload: bytes, problem: Problem, *, event: Event, time_micro
         source=SOURCE,
         time_micros=time_micros,
         event_id=event.event_id[:_LONGEST_WORD],
-        title=event.title[:_LONGEST_WORD],
+        title=(title or event.title)[:_LONGEST_WORD],
     )
     attributes = {
         "kind": REJECT,

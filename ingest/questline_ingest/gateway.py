@@ -13,7 +13,8 @@ from questline_core.broker.port import Broker, Message
 from questline_core.errors import BadInput
 from questline_core.events.checks import Problem, check
 from questline_core.pb.telemetry_pb2 import Event
-from questline_ingest.convert import UNREADABLE, Batch, Stamp, event_message, reject_message
+from questline_ingest.auth.keys import ANYONE, Caller
+from questline_ingest.convert import Batch, Stamp, event_message, reject_message
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.predictions import ChurnPredictions, SpendPredictions
 from questline_ingest.recent import Key, Known, RecentIds, Ticket, key_of
@@ -107,21 +108,23 @@ class Gateway:
         self.reasons: Counter[str] = Counter()
         """Rejected and refused events by reason."""
 
-    async def accept(self, batch: Batch, *, trace: str = "", budget: Budget) -> Answered:
+    async def accept(self, batch: Batch, *, trace: str = "", budget: Budget, caller: Caller = ANYONE) -> Answered:
         """Answer every event of a batch, after what is accepted or rejected is durable.
 
         Args:
             batch: the events as they came.
             trace: the call's traceparent; empty when it brought none.
             budget: the longest that predictions may take.
+            caller: whose events these are.
 
         Raises:
             BadInput: the batch is empty or too large.
         """
         self._require_size(len(batch.events))
-        sorting = self._sort(batch, trace)
+        sorting = self._sort(batch, trace, caller)
         storing = self._store(sorting)
-        if not batch.models:
+        # What models say of players is said to the title of this installation only.
+        if not batch.models or caller.title not in {"", self._title}:
             return Answered(await self._verdicts(batch, sorting, storing), {}, {})
         predicting = asyncio.gather(*self._predict(batch, sorting, budget))
         try:
@@ -154,16 +157,18 @@ class Gateway:
                 f"the batch has {events:,} events and the gateway takes {self._max_batch_events:,} at once; split it"
             )
 
-    def _sort(self, batch: Batch, trace: str) -> Sorting:
+    def _sort(self, batch: Batch, trace: str, caller: Caller) -> Sorting:
         sorting = Sorting(ticket=asyncio.get_running_loop().create_future())
         now = time.time_ns() // 1000
-        stamp = Stamp(title=self._title, time_micros=now, trace=trace)
+        stamp = Stamp(title=caller.title or self._title, time_micros=now, trace=trace, is_test=caller.is_test)
         try:
             for index, (event, payload) in enumerate(zip(batch.events, batch.payloads, strict=True)):
-                problem = UNREADABLE if index in batch.unreadable else check(event)
+                problem = batch.unreadable.get(index) or check(event) or _foreign(event, caller)
                 if problem:
                     sorting.problems[index] = problem
-                    sorting.messages.append(reject_message(payload, problem, event=event, time_micros=now))
+                    sorting.messages.append(
+                        reject_message(payload, problem, event=event, title=caller.title, time_micros=now)
+                    )
                     continue
                 self._claim(index, event, payload, sorting, stamp)
         except BaseException:
@@ -226,6 +231,15 @@ class Gateway:
             _by_index(asked if wants_spend else {}, self._spend.ask, budget.spend_s),
             _by_index(asked if wants_churn else {}, self._churn.ask, budget.churn_s),
         )
+
+
+def _foreign(event: Event, caller: Caller) -> Problem | None:
+    """Find that an event names another title than its caller's."""
+    if not caller.title or event.title in {"", caller.title}:
+        return None
+    return Problem(
+        reason="wrong_title", field="title", message="the key is of another title; leave title empty or use its own key"
+    )
 
 
 async def _by_index(asked: Mapping[int, Event], ask: Ask[_Prediction], budget_s: float) -> dict[int, _Prediction]:

@@ -23,6 +23,8 @@ from questline_core.lookup import signing_key
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.processes import ReadyFile, announced
 from questline_ingest.admission import Admission
+from questline_ingest.auth.gate import open_gate, require_closed
+from questline_ingest.auth.tls import Files, grpc_credentials
 from questline_ingest.churn import MappedLookup, open_churn_model, refreshed
 from questline_ingest.gateway import Budget, Gateway
 from questline_ingest.health import Health
@@ -137,12 +139,13 @@ async def running(gateway: Gateway, settings: GatewaySettings, metrics: Metrics)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     admission = Admission(settings.max_inflight_bytes)
     longest = Budget(spend_s=settings.spend_timeout_s, churn_s=settings.churn_timeout_s)
-    service = IngestService(gateway, admission, longest=longest)
+    gate, files = open_gate(settings), Files.of(settings)
+    service = IngestService(gateway, admission, gate, longest=longest)
     server.add_generic_rpc_handlers((service.handler(),))
     metrics.follow(gateway, admission)
     app = admin_app(metrics.registry, partial(_not_ready, health, gateway))
     async with served(app, settings.admin_listen, setting="QUESTLINE_ADMIN_LISTEN") as admin:
-        address = _bind(server, settings.listen)
+        address = _bind(server, settings.listen, grpc_credentials(files) if files else None)
         await server.start()
         try:
             yield Addresses(grpc=address, admin=admin)
@@ -164,7 +167,7 @@ def _not_ready(health: Health, gateway: Gateway) -> list[str]:
     return why
 
 
-def _bind(server: grpc.aio.Server, listen: str) -> str:
+def _bind(server: grpc.aio.Server, listen: str, tls: grpc.ServerCredentials | None) -> str:
     host, _, port = listen.rpartition(":")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -172,7 +175,7 @@ def _bind(server: grpc.aio.Server, listen: str) -> str:
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host.strip("[]"), int(port)))
-        return f"{host}:{server.add_insecure_port(listen)}"
+        return f"{host}:{server.add_secure_port(listen, tls) if tls else server.add_insecure_port(listen)}"
     except (OSError, OverflowError, RuntimeError) as error:
         raise NotReady(
             f"the gateway cannot listen on {listen} ({getattr(error, 'strerror', None) or error}); "
@@ -187,6 +190,7 @@ async def serve(settings: GatewaySettings) -> None:
         NotReady: the address is in use.
         BadInput: a folder cannot be written.
     """
+    require_closed(settings)
     async with AsyncExitStack() as opened:
         stop = opened.enter_context(_signals())
         metrics = Metrics()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from typing import NoReturn
 
@@ -14,6 +14,7 @@ import structlog
 
 from questline_core.errors import QuestlineError
 from questline_ingest.admission import Admission, Overloaded
+from questline_ingest.auth.gate import Gate, NotAllowed, RateLimited
 from questline_ingest.convert import read_batch, write_answers, write_turned_away
 from questline_ingest.gateway import Budget, Gateway
 from questline_ingest.pb import ingest_pb2 as pb
@@ -31,14 +32,16 @@ _ANSWERS_WAITING = 256
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
+_REASONS = {Overloaded: "overloaded", RateLimited: "rate_limited", NotAllowed: "not_allowed"}
+
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
 class IngestService:
     """`questline.ingest.v1.Ingest` over a gateway. Handlers get bytes: nothing is parsed twice."""
 
-    def __init__(self, gateway: Gateway, admission: Admission, *, longest: Budget) -> None:
-        self._gateway, self._admission, self._longest = gateway, admission, longest
+    def __init__(self, gateway: Gateway, admission: Admission, gate: Gate, *, longest: Budget) -> None:
+        self._gateway, self._admission, self._gate, self._longest = gateway, admission, gate, longest
         self._streams: set[asyncio.Task[None]] = set()
         self._leaving = False
 
@@ -55,7 +58,7 @@ class IngestService:
     async def send(self, raw: bytes, context: Context) -> bytes:
         """Answer one `Send` call; unknown errors are logged here, once, and leave with a neutral text."""
         try:
-            answer = await self._answer(raw, _trace(context), self._budget(context))
+            answer = await self._answer(raw, context, self._budget(context))
         except QuestlineError as error:
             await _abort(context, error)
         except Exception:
@@ -68,7 +71,7 @@ class IngestService:
         """Answer the requests of a `Stream` in their order; many are worked on at once."""
         answers: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_ANSWERS_WAITING)
         writing = asyncio.create_task(_write(answers, context))
-        reading = asyncio.create_task(self._read(answers, requests, _trace(context)))
+        reading = asyncio.create_task(self._read(answers, requests, context))
         self._streams.add(reading)
         try:
             if self._leaving:
@@ -89,25 +92,31 @@ class IngestService:
             reading.cancel()
 
     async def _read(
-        self, answers: asyncio.Queue[asyncio.Task[bytes] | None], requests: AsyncIterator[bytes], trace: str
+        self, answers: asyncio.Queue[asyncio.Task[bytes] | None], requests: AsyncIterator[bytes], context: Context
     ) -> None:
         async for raw in requests:
-            await answers.put(asyncio.create_task(self._answer_always(raw, trace)))
+            await answers.put(asyncio.create_task(self._answer_always(raw, context)))
 
-    async def _answer_always(self, raw: bytes, trace: str) -> bytes:
+    async def _answer_always(self, raw: bytes, context: Context) -> bytes:
         """Answer one request of a stream, which goes on whatever the request is."""
         try:
-            return await self._answer(raw, trace, self._longest)
+            return await self._answer(raw, context, self._longest)
         except QuestlineError as error:
-            reason = "overloaded" if isinstance(error, Overloaded) else "malformed"
+            reason = _REASONS.get(type(error), "malformed")
             return write_turned_away(reason, str(error), retry_after_s=getattr(error, "retry_after_s", None))
         except Exception:
             log.exception("request of a stream failed", bytes=len(raw))
             return write_turned_away("internal", NEUTRAL, retry_after_s=1.0)
 
-    async def _answer(self, raw: bytes, trace: str, budget: Budget) -> bytes:
+    async def _answer(self, raw: bytes, context: Context, budget: Budget) -> bytes:
+        # Asked for every request of a stream: a key that is revoked ends at once.
+        told = dict(context.invocation_metadata() or ())
+        caller = self._gate.caller(_key(told), peer=context.peer)
         with self._admission.admit(len(raw)):
-            return write_answers(*await self._gateway.accept(read_batch(raw), trace=trace, budget=budget))
+            batch = read_batch(raw)
+            self._gate.spend(caller, len(batch.events))
+            answered = await self._gateway.accept(batch, trace=_trace(told), budget=budget, caller=caller)
+            return write_answers(*answered)
 
     def _budget(self, context: Context) -> Budget:
         remaining: float | None = context.time_remaining()
@@ -130,8 +139,13 @@ async def _abort(context: Context, error: QuestlineError) -> NoReturn:
     await context.abort(code, str(error), trailing_metadata(error))
 
 
-def _trace(context: Context) -> str:
-    for key, value in context.invocation_metadata() or ():
-        if key == "traceparent" and isinstance(value, str) and _TRACEPARENT.fullmatch(value):
-            return value
-    return ""
+Told = Mapping[str, str | bytes]
+
+
+def _key(told: Told) -> str:
+    return str(told.get("x-api-key") or told.get("authorization") or "")
+
+
+def _trace(told: Told) -> str:
+    value = told.get("traceparent")
+    return value if isinstance(value, str) and _TRACEPARENT.fullmatch(value) else ""

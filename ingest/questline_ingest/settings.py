@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
@@ -53,6 +54,25 @@ class GatewaySettings(PlatformSettings):
     recent_ids: int = Field(default=200_000, ge=1)
     """How many event ids are remembered, so that a resend is answered DUPLICATE."""
 
+    http_listen: HostAndPort | None = None
+    """Address of the door for JSON over HTTP; closed unless set."""
+    http_origins: tuple[str, ...] = ()
+    """Web pages that may call the HTTP door, as JSON: ["https://play.example"]; ["*"] for all."""
+    tcp_listen: HostAndPort | None = None
+    """Address of the door for one JSON event a TCP connection, which knows no keys and no TLS; closed unless set."""
+    tls_certificate: Path | None = None
+    """Certificate chain (PEM) of the gRPC and HTTP doors; read again when it changes."""
+    tls_key: Path | None = None
+    """Private key (PEM) of the certificate."""
+    tls_client_ca: Path | None = None
+    """Authority (PEM) that must have signed the certificate of every client; without it clients show none."""
+    tls_ends_before: bool = False
+    """Something in front of this process, such as a mesh, ends TLS and decides who may reach it."""
+    keys: Path | None = None
+    """File of the API keys (`questline keys`); without it every caller is let in."""
+    key_events_per_s: float = Field(default=0.0, ge=0)
+    """Events a second that one key may send, in the mean; 0 for no limit."""
+
     spend_address: HostAndPort = "127.0.0.1:8081"
     """host:port of the V2 gRPC protocol that serves the model `spend`."""
     spend_timeout_s: float = Field(default=0.25, gt=0)
@@ -71,6 +91,12 @@ class GatewaySettings(PlatformSettings):
     """Players whose last prediction is kept, to be answered as STALE when the model gives none."""
     stale_s: float = Field(default=3600.0, ge=0)
     """Oldest prediction that may be answered as STALE, in seconds."""
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None) or (self.tls_client_ca and not self.tls_key):
+            raise ValueError("TLS needs both TLS_CERTIFICATE and TLS_KEY")
+        return self
 
     @model_validator(mode="after")
     def _one_request_fits(self) -> Self:

@@ -8,10 +8,13 @@ from grpc import StatusCode
 
 from questline_core.errors import BadInput, QuestlineError
 from questline_ingest.admission import Overloaded
+from questline_ingest.auth.gate import NotAllowed, RateLimited
 
 STATUS: Mapping[type[QuestlineError], StatusCode] = {
     BadInput: StatusCode.INVALID_ARGUMENT,
     Overloaded: StatusCode.RESOURCE_EXHAUSTED,
+    RateLimited: StatusCode.RESOURCE_EXHAUSTED,
+    NotAllowed: StatusCode.UNAUTHENTICATED,
 }
 
 NEUTRAL = "the gateway failed on this call; its log says why"
@@ -25,6 +28,6 @@ SERVER_TIME = "questline-server-time"
 
 def trailing_metadata(error: QuestlineError) -> tuple[tuple[str, str], ...]:
     """Tell when to try again, where the error knows it."""
-    if isinstance(error, Overloaded):
-        return ((PUSHBACK, str(round(error.retry_after_s * 1000))),)
+    if isinstance(error, Overloaded | RateLimited):
+        return ((PUSHBACK, str(max(1, round(error.retry_after_s * 1000)))),)
     return ()

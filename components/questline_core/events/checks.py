@@ -25,7 +25,7 @@ from google.protobuf.message import Message
 from questline_core.events.days import day_number, day_of
 from questline_core.pb.telemetry_pb2 import Event, Param, UserProperty
 
-Reason = Literal["missing", "too_long", "out_of_range", "malformed", "too_large", "too_many"]
+Reason = Literal["missing", "too_long", "out_of_range", "malformed", "too_large", "too_many", "wrong_title"]
 
 MAX_EVENT_BYTES = 1024 * 1024
 """Bytes of one serialized event."""
