@@ -27,6 +27,7 @@ def load(  # noqa: PLR0913 - each is an option of the command line
     duration: Annotated[float, typer.Option(help="Seconds; at most an hour.")] = 10.0,
     max_calls: Annotated[int, typer.Option(help="Stop after so many calls.")] = 1_000_000,
     batch: Annotated[int, typer.Option(min=1, max=5_000, help="Events in a call.")] = 1,
+    stream: Annotated[bool, typer.Option("--stream", help="Send all over one stream in each process.")] = False,
     predict: Annotated[
         list[AskFor] | None, typer.Option(help="Ask this model with every event; may be given twice.")
     ] = None,
@@ -78,6 +79,7 @@ def load(  # noqa: PLR0913 - each is an option of the command line
         predict=[pb.Model.Value(model.upper()) for model in predict or ()],
         in_flight=in_flight,
         timeout_s=timeout,
+        stream=stream,
     )
     with Console(stderr=True).status(f"{plan.calls:,} calls over {duration:g} s to {settings.listen}"):
         record = run_job(job, processes=processes)

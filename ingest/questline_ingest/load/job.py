@@ -11,7 +11,7 @@ import uvloop
 
 from questline_core.errors import NotReady
 from questline_ingest.client import Access
-from questline_ingest.load.grpc_target import GrpcTarget
+from questline_ingest.load.grpc_target import GrpcTarget, StreamTarget
 from questline_ingest.load.plan import Plan
 from questline_ingest.load.record import Record
 from questline_ingest.load.run import run
@@ -39,6 +39,8 @@ class Job:
     """Most calls without an answer, of all processes together."""
     timeout_s: float
     """Of one call."""
+    stream: bool = False
+    """Send all calls of a process over one stream."""
 
     def share(self, processes: int) -> Job:
         """Give the part of one of several processes."""
@@ -70,5 +72,6 @@ def _run_here(job: Job) -> Record:
 
 async def _run(job: Job) -> Record:
     source = Source(job.pool, job.marks, per_call=job.per_call)
-    async with GrpcTarget(job.address, job.access, predict=job.predict, timeout_s=job.timeout_s) as target:
+    kind = StreamTarget if job.stream else GrpcTarget
+    async with kind(job.address, job.access, predict=job.predict, timeout_s=job.timeout_s) as target:
         return await run(job.plan, source, target, in_flight=job.in_flight)

@@ -30,13 +30,16 @@ async def test_a_load_tells_rate_latency_and_outcomes_and_draws_them(
 
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)
-    assert (found["calls"], found["events"], found["outcomes"]) == (200, 1000, {"accepted": 1000})
-    assert sum(found["predictions"].values()) == 1000
+    # A machine that is busy may turn calls away; none goes uncounted.
+    accepted, failed = found["outcomes"]["accepted"], sum(found["failed_calls"].values())
+    assert accepted + failed * 5 == 1000
+    assert (found["calls"], found["events"]) == (200, 1000)
+    assert sum(found["predictions"].values()) == accepted
     assert list(found["latency_ms"]) == ["p50", "p90", "p99", "p99.9", "longest"]
     assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["longest"]
     assert found["generator_cpu_s"] > 0
     events = [Event.FromString(message.data) for message in broker.published]
-    assert len({event.event_id for event in events}) == 1000
+    assert accepted <= len({event.event_id for event in events}) <= 1000
     assert {(event.is_test, event.title) for event in events} == {(True, "flood")}
     assert "latency by second" in plot.read_text()
 
@@ -50,8 +53,22 @@ async def test_processes_share_a_load_and_a_person_gets_a_table(address: str, br
         assert told in ran.stdout
 
 
-async def test_a_load_on_nobody_says_so_in_one_sentence() -> None:
-    ran = await load("--address", "127.0.0.1:1", "--rate", "20", "--duration", "0.5", "--players", "5")
+async def test_a_load_goes_over_one_stream(address: str, broker: MemoryBroker) -> None:
+    ran = await load(
+        *("--address", address, "--rate", "200", "--duration", "1", "--batch", "3", "--players", "5"),
+        *("--stream", "--predict", "churn", "--json"),
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    found = json.loads(ran.stdout)
+    assert (found["outcomes"], found["failed_calls"]) == ({"accepted": 600}, {})
+    assert sum(count for name, count in found["predictions"].items() if name.startswith("churn ")) == 600
+    assert len(broker.published) == 600
+
+
+@pytest.mark.parametrize("by_stream", [(), ("--stream",)])
+async def test_a_load_on_nobody_says_so_in_one_sentence(by_stream: tuple[str, ...]) -> None:
+    ran = await load("--address", "127.0.0.1:1", "--rate", "20", "--duration", "0.5", "--players", "5", *by_stream)
 
     assert ran.returncode == 1
     assert ran.stderr.startswith("questline: no gateway answers at 127.0.0.1:1")
