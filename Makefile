@@ -1,6 +1,6 @@
 # make alone lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: bench-gateway bench-bqml bench-spend bench-lookup bench-stream help setup demo sdk test test-faults test-gcp check lint types arrows generated pytest format generate clean
+.PHONY: bench-gateway bench-bqml bench-spend bench-lookup bench-stream help setup demo sdk test test-faults test-gcp test-cluster check lint types arrows generated pytest format generate clean
 
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
@@ -91,6 +91,9 @@ bench-lookup: setup ## The lookup of 1 and 10 million players beside a dict and 
 
 test-gcp: setup ## The cloud adapters against a real project: make test-gcp PROJECT=my-project[/LOCATION] [BUCKET=my-bucket]
 	QUESTLINE_GCP_PROJECT=$(PROJECT) QUESTLINE_GCP_BUCKET=$(BUCKET) $(BIN)/pytest tests/gcp
+
+test-cluster: setup ## The contract of model hosts on a real cluster with KServe: KUBECONFIG=… make test-cluster (see tests/cluster)
+	$(BIN)/pytest tests/kserve/test_host.py -k cluster
 
 clean: ## Remove the environment and all that was made here
 	rm -rf $(VENV) .tools .questline demo-out

@@ -168,3 +168,27 @@ def test_every_shipped_mapping_can_be_used() -> None:
     assert "waves" in shipped()
     for name in shipped():
         load_mapping(name)
+
+
+PURCHASES = """
+constants: {event_name: spend_virtual_currency}
+columns:
+  user_pseudo_id: customer
+  event_timestamp: {field: date, format: iso, zone: UTC}
+params: {value: amount}
+"""
+
+
+def test_a_log_of_purchases_becomes_spends(tmp_path: Path) -> None:
+    rows = mapping(tmp_path, PURCHASES)
+    line = {"customer": "c1", "date": "2026-03-02", "amount": 12.5}
+
+    event = rows.event(line)
+
+    assert (event.event_name, event.user_pseudo_id) == ("spend_virtual_currency", "c1")
+    assert slots(rows, line) == {"value": ("double_value", 12.5)}
+
+
+def test_a_constant_is_a_text(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="event_timestamp takes no text, so it cannot be a constant"):
+        mapping(tmp_path, PURCHASES.replace("constants: {", "constants: {event_timestamp: x, "))

@@ -20,7 +20,6 @@ from questline_core.spend.metrics import Bin, Curve
 _RANGES = ("log_loss_gain", "roc_auc", "normalized_gini", "rmse_gain", "total_error")
 LEAST_SLICE_ROWS, LEAST_SLICE_POSITIVES = 300, 20
 """Smaller parts of the rows are not judged."""
-
 _MOST_PARTS = 4  # systems and countries, the most usual ones
 _IMPORTANCE_ROWS = 4000
 _RESAMPLES = 500
@@ -186,7 +185,7 @@ def evaluate(model: Path, examples: Path, report: Path) -> Evaluation:
     from questline_core.spend.rivals import constant, rivals  # noqa: PLC0415 - nor XGBoost
     from questline_core.spend.saved import opened  # noqa: PLC0415 - nor TensorFlow
 
-    rows, learned = read_examples(examples / "eval.parquet"), read_examples(examples / "train.parquet")
+    rows, learned = (read_examples(examples / f"{name}.parquet") for name in ("eval", "train"))
     if not 0 < (rows.spend > 0).sum() < len(rows):
         raise BadInput(f"{examples / 'eval.parquet'} needs rows with spend and rows without; extract more examples")
     asked = opened(model)
@@ -202,8 +201,8 @@ def evaluate(model: Path, examples: Path, report: Path) -> Evaluation:
     report.mkdir(parents=True, exist_ok=True)
     write_atomically(report / "metrics.json", evaluation.to_json())
     training = _training(model)
-    losses = training.get("late_loss_by_epoch", ())
-    write_report(report / "report.html", evaluation, rows, predictions, examples, losses=losses)
+    told = training.get("late_loss_by_epoch", ())
+    write_report(report / "report.html", evaluation, rows, predictions, examples, losses=told)
     write_card(report / "model_card.md", evaluation, examples, signature=training.get("signature", {}))
     return evaluation
 
@@ -238,7 +237,7 @@ def measure(  # noqa: PLR0913 - each is one thing that the answers are compared 
     """
     positive = (rows.spend > 0).astype(np.float64)
     draws = _bootstrap(rows, positive, model, constant)
-    scores, base = _scores(rows.spend, positive, model), _scores(rows.spend, positive, constant)
+    own, base = scores(rows.spend, model), scores(rows.spend, constant)
     return Evaluation(
         rows=len(rows),
         positives=int(positive.sum()),
@@ -246,13 +245,13 @@ def measure(  # noqa: PLR0913 - each is one thing that the answers are compared 
         rows_digest=_digest(rows),
         first_micros=int(rows.at_micros.min()),
         last_micros=int(rows.at_micros.max()),
-        model=scores,
+        model=own,
         constant=base,
-        log_loss_gain=_range(base.log_loss - scores.log_loss, draws["log_loss_gain"]),
-        roc_auc=_range(scores.roc_auc, draws["roc_auc"]),
-        normalized_gini=_range(scores.normalized_gini, draws["normalized_gini"]),
-        rmse_gain=_range(base.rmse - scores.rmse, draws["rmse_gain"]),
-        total_error=_range(scores.total_error, draws["total_error"]),
+        log_loss_gain=_range(base.log_loss - own.log_loss, draws["log_loss_gain"]),
+        roc_auc=_range(own.roc_auc, draws["roc_auc"]),
+        normalized_gini=_range(own.normalized_gini, draws["normalized_gini"]),
+        rmse_gain=_range(base.rmse - own.rmse, draws["rmse_gain"]),
+        total_error=_range(own.total_error, draws["total_error"]),
         interval=_interval(rows.spend, model),
         calibration=metrics.bins(positive, model.probability),
         lift=metrics.bins(rows.spend, model.value),
@@ -260,14 +259,16 @@ def measure(  # noqa: PLR0913 - each is one thing that the answers are compared 
         roc_thresholds=metrics.roc_thresholds(model.probability),
         confusion=metrics.confusion(positive, model.probability),
         pr=metrics.pr_curve(positive, model.probability),
-        rivals=tuple(_against(name, rows, positive, model, other) for name, other in (rivals or {}).items()),
+        rivals=tuple(_against(name, rows, model, other) for name, other in (rivals or {}).items()),
         slices=tuple(_slices(rows, positive, model, constant, known)),
         importance=dict(importance or {}),
         log_loss_draws=tuple(draws["log_loss"].tolist()),
     )
 
 
-def _scores(spend: Floats, positive: Floats, answers: Predictions) -> Scores:
+def scores(spend: Floats, answers: Predictions) -> Scores:
+    """Score answers to rows against the spend that came."""
+    positive = (spend > 0).astype(np.float64)
     return Scores(
         log_loss=float(metrics.losses(positive, answers.probability).mean()),
         brier=metrics.brier(positive, answers.probability),
@@ -307,8 +308,8 @@ def _bootstrap(rows: Examples, positive: Floats, model: Predictions, constant: P
     return {name: np.array(measured) for name, measured in found.items()}
 
 
-def _against(name: str, rows: Examples, positive: Floats, model: Predictions, other: Predictions) -> Rival:
-    return Rival(name=name, scores=_scores(rows.spend, positive, other), log_loss_gain=_gain(rows, model, other))
+def _against(name: str, rows: Examples, model: Predictions, other: Predictions) -> Rival:
+    return Rival(name=name, scores=scores(rows.spend, other), log_loss_gain=_gain(rows, model, other))
 
 
 def _gain(rows: Examples, model: Predictions, other: Predictions) -> Range:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from questline_core.events.columns import Kind
@@ -41,6 +41,10 @@ class MappedRows:
     sources: Sequence[Source]
     unwrap: frozenset[Path]
     """Objects whose fields become params without the object's name in front."""
+    constants: Sequence[tuple[Path, str]] = ()
+    """Columns that are the same in every event, with their text."""
+    renamed: Mapping[Path, str] = field(default_factory=dict)
+    """Fields that become a param of another name."""
 
     def event(self, row: Mapping[str, Any]) -> Event:
         """Read one line.
@@ -49,6 +53,8 @@ class MappedRows:
             Unreadable: names the path of the value that is in the way, and what to do.
         """
         event, used = Event(), set[Path]()
+        for target, text in self.constants:
+            _put(event, target, text)
         for source in self.sources:
             value = _find(row, source.field)
             if value is not None:
@@ -61,7 +67,7 @@ class MappedRows:
         keys = set[str]()
         for path, value in self._rest(row, (), used):
             outside = path[:-1] in self.unwrap
-            key = path[-1] if outside and path[-1] not in keys else ".".join(path)
+            key = self.renamed.get(path) or (path[-1] if outside and path[-1] not in keys else ".".join(path))
             keys.add(key)
             event.event_params.append(param(key, value, ".".join(path)))
 

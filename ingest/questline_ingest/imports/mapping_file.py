@@ -40,6 +40,8 @@ class _File(BaseModel):
     title: str = ""
     columns: dict[str, str | _Moment]
     unwrap: tuple[str, ...] = ()
+    constants: dict[str, str] = {}
+    params: dict[str, str] = {}
 
 
 def shipped() -> list[str]:
@@ -80,13 +82,21 @@ def _text(name: str) -> str:
 
 
 def _compiled(file: _File) -> MappedRows:
-    if missing := [name for name in _NEEDED if name not in file.columns]:
+    if missing := [name for name in _NEEDED if name not in file.columns and name not in file.constants]:
         raise BadInput(f"columns must name a field for {', '.join(missing)}")
     return MappedRows(
         title=file.title,
         sources=[_source(name, wanted) for name, wanted in file.columns.items()],
         unwrap=frozenset(tuple(name.split(".")) for name in file.unwrap),
+        constants=[_constant(name, text) for name, text in file.constants.items()],
+        renamed={tuple(name.split(".")): key for key, name in file.params.items()},
     )
+
+
+def _constant(name: str, text: str) -> tuple[tuple[str, ...], str]:
+    if _column(name).kind is not Kind.STRING:
+        raise BadInput(f"{name} takes no text, so it cannot be a constant; name a field for it under columns")
+    return tuple(name.split(".")), text
 
 
 def _source(name: str, wanted: str | _Moment) -> Source:
