@@ -26,6 +26,7 @@ from questline_ingest.admission import Admission
 from questline_ingest.auth.gate import open_gate, require_closed
 from questline_ingest.auth.tls import Files, grpc_credentials
 from questline_ingest.churn import MappedLookup, open_churn_model, refreshed
+from questline_ingest.doors import opened_doors
 from questline_ingest.gateway import Budget, Gateway
 from questline_ingest.health import Health
 from questline_ingest.http.admin import admin_app
@@ -118,6 +119,9 @@ class Addresses:
 
     grpc: str
     admin: str
+    http: str = ""
+    """Empty where the door is closed, as `tcp`."""
+    tcp: str = ""
 
 
 @asynccontextmanager
@@ -144,11 +148,14 @@ async def running(gateway: Gateway, settings: GatewaySettings, metrics: Metrics)
     server.add_generic_rpc_handlers((service.handler(),))
     metrics.follow(gateway, admission)
     app = admin_app(metrics.registry, partial(_not_ready, health, gateway))
-    async with served(app, settings.admin_listen, setting="QUESTLINE_ADMIN_LISTEN") as admin:
+    async with (
+        served(app, settings.admin_listen, setting="QUESTLINE_ADMIN_LISTEN") as admin,
+        opened_doors(gateway, admission, gate, settings) as doors,
+    ):
         address = _bind(server, settings.listen, grpc_credentials(files) if files else None)
         await server.start()
         try:
-            yield Addresses(grpc=address, admin=admin)
+            yield Addresses(grpc=address, admin=admin, **doors)
         finally:
             health.leave()
             await asyncio.sleep(settings.notice_s)
@@ -202,7 +209,15 @@ async def serve(settings: GatewaySettings) -> None:
 
 async def _serve_until(stop: asyncio.Event, gateway: Gateway, settings: GatewaySettings, metrics: Metrics) -> None:
     async with running(gateway, settings, metrics) as at:
-        with announced(settings.paths.run, PROCESS, listen=at.grpc, admin=at.admin, **asdict(gateway.counts)) as ready:
+        with announced(
+            settings.paths.run,
+            PROCESS,
+            listen=at.grpc,
+            admin=at.admin,
+            http=at.http,
+            tcp=at.tcp,
+            **asdict(gateway.counts),
+        ) as ready:
             log.info(
                 "gateway ready",
                 listen=at.grpc,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -11,6 +12,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from questline_core.errors import NotReady
+
+_HEADERS_BYTES = 16 * 1024
 
 
 class _Server(uvicorn.Server):
@@ -21,7 +24,7 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, listen: str, *, setting: str) -> AsyncIterator[str]:
+async def served(app: ASGIApp, listen: str, *, setting: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
     """Serve at host:port, where port 0 is a free one, and yield the address.
 
     Raises:
@@ -35,7 +38,17 @@ async def served(app: ASGIApp, listen: str, *, setting: str) -> AsyncIterator[st
             f"the gateway cannot listen on {listen} ({error.strerror}); stop what uses port {port} or set {setting} to "
             "another host:port"
         ) from None
-    config = uvicorn.Config(app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=2)
+    config = uvicorn.Config(
+        app,
+        http="h11",  # the one whose limit on what comes before the body can be set
+        h11_max_incomplete_event_size=_HEADERS_BYTES,
+        server_header=False,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,
+        ssl_context_factory=(lambda *_: tls) if tls else None,
+    )
     server = _Server(config)
     with bound:
         serving = asyncio.create_task(server.serve(sockets=[bound]))

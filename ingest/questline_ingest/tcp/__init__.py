@@ -1,0 +1,1 @@
+"""The door for clients that send one JSON event a TCP connection."""
