@@ -7,7 +7,10 @@ from typing import Any
 
 from questline_core.errors import BadInput
 
-_PIPELINES = {"spend": "questline_pipelines.spend:spend_training"}
+_PIPELINES = {
+    "churn": "questline_pipelines.churn:churn_scoring",
+    "spend": "questline_pipelines.spend:spend_training",
+}
 
 
 def function_of(pipeline: str) -> str:

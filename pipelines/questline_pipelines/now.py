@@ -43,3 +43,13 @@ def spend_parameters(settings: PlatformSettings, training: Mapping[str, int]) ->
         "data_version": data_version,
         "champion": to_beat.uri if to_beat else "",
     }
+
+
+def churn_parameters(settings: PlatformSettings) -> dict[str, Any]:
+    """Tell the churn pipeline where everything is on this machine; it finds the rest in the warehouse."""
+    return {
+        "warehouse": settings.warehouse_url,
+        "model_host": settings.model_host_url,
+        "lookup": str(settings.paths.lookup),
+        "csv": str(settings.paths.root / "exports" / "churn"),
+    }

@@ -35,6 +35,12 @@ class Costs:
     left_alone: float = 0.0
     """A player who stays and was let be."""
 
+    @property
+    def break_even(self) -> float:
+        """The probability from which on an offer pays, if probabilities are what they say."""
+        bothers, helps = self.bothered - self.left_alone, self.missed - self.treated
+        return bothers / (bothers + helps)
+
     def __post_init__(self) -> None:
         """Refuse costs with which an offer never pays, or always does."""
         if self.missed <= self.treated or self.bothered <= self.left_alone:

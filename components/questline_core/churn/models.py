@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -16,7 +17,7 @@ from questline_core.warehouse.files import sql
 from questline_core.warehouse.port import Warehouse
 
 KINDS = ("logistic", "trees", "network")
-"""Each is the file sql/models/KIND.sql and the model churn.KIND."""
+"""Each is the file sql/models/KIND.sql and the model churn.KIND, or churn.KIND_VERSION for a version."""
 
 _CHAMPION = "churn.champion"  # how the files name the model that is asked
 
@@ -32,19 +33,38 @@ class Predictions:
     probability: NDArray[np.float64]
 
 
-def train(warehouse: Warehouse, kind: str) -> None:
-    """Train the model `churn.KIND` on `churn.training`.
+def name_of(kind: str, version: str = "") -> str:
+    """Name the model of a kind; with a version it has a name of its own, so that it can be kept beside later ones.
+
+    Raises:
+        BadInput: there is no such kind, or the version has other characters than letters, digits and _.
+    """
+    if kind not in KINDS:
+        raise BadInput(f"there is no churn model {kind!r}; take one of {', '.join(KINDS)}")
+    if not re.fullmatch(r"\w*", version, re.ASCII):
+        raise BadInput(f"{version!r} is no version of a model; use letters, digits and _")
+    return f"churn.{kind}_{version}" if version else f"churn.{kind}"
+
+
+def train(warehouse: Warehouse, kind: str, *, version: str = "") -> None:
+    """Train the model on `churn.training`.
 
     Raises:
         BadInput: there is no such kind, or the warehouse cannot train it.
     """
-    warehouse.query(sql(f"churn/models/{_checked(kind)}.sql"))
+    name = name_of(kind, version)
+    warehouse.query(sql(f"churn/models/{kind}.sql").replace(f"MODEL {name_of(kind)}\n", f"MODEL {name}\n"))
 
 
-def predict(warehouse: Warehouse, kind: str) -> Predictions:
-    """Ask the model `churn.KIND` about all rows of `churn.held_out`."""
-    rows = warehouse.query(sql("churn/predictions.sql").replace(_CHAMPION, f"churn.{_checked(kind)}"))
-    return predictions_of(rows)
+def predict(warehouse: Warehouse, kind: str, *, version: str = "") -> Predictions:
+    """Ask the model about all rows of `churn.held_out`."""
+    return predictions_of(warehouse.query(sql("churn/predictions.sql").replace(_CHAMPION, name_of(kind, version))))
+
+
+def importance(warehouse: Warehouse, kind: str, *, version: str = "") -> Mapping[str, float]:
+    """Give how far each feature moves the model's answers on `churn.held_out`, the strongest first."""
+    rows = warehouse.query(sql("churn/importance.sql").replace(_CHAMPION, name_of(kind, version))).to_pylist()
+    return {row["feature"]: row["importance"] for row in rows}
 
 
 def predictions_of(rows: pa.Table) -> Predictions:
@@ -62,18 +82,17 @@ def priors(warehouse: Warehouse) -> Mapping[str, float]:
     return found
 
 
-def scores(warehouse: Warehouse, kind: str, players: Players, rules: Rules) -> pa.Table:
-    """Score every player seen in the last days by the model `churn.KIND`, as `lookup.publish` takes them.
+def scores(warehouse: Warehouse, kind: str | None, players: Players, rules: Rules, *, version: str = "") -> pa.Table:
+    """Score every player seen in the last days by a model, as `lookup.publish` takes them.
 
-    A player whom a model cannot judge has a prior, and the source `first_hours` or `bounced` instead of the kind.
+    A player whom a model cannot judge has a prior, and the source `first_hours` or `bounced` instead of the kind. With
+    the kind None all others have a prior too, and the source `prior`.
     """
     now = players.as_of_micros
     warehouse.query(sql("churn/to_score.sql"), as_of=now, seen_after=now - rules.seen_days * DAY)
-    text = sql("churn/scores.sql").replace(_CHAMPION, f"churn.{_checked(kind)}")
-    return warehouse.query(text, model=kind, **priors(warehouse)).select(SCHEMA.names).cast(SCHEMA)
-
-
-def _checked(kind: str) -> str:
-    if kind not in KINDS:
-        raise BadInput(f"there is no churn model {kind!r}; take one of {', '.join(KINDS)}")
-    return kind
+    if kind is None:
+        rows = warehouse.query(sql("churn/prior_scores.sql"), **priors(warehouse))
+    else:
+        text = sql("churn/scores.sql").replace(_CHAMPION, name_of(kind, version))
+        rows = warehouse.query(text, model=kind, **priors(warehouse))
+    return rows.select(SCHEMA.names).cast(SCHEMA)

@@ -48,6 +48,8 @@ EXPLAINED = [
 CALLS = {
     "ML.PREDICT(MODEL churn.champion, TABLE churn.held_out)": "churn.predicted",
     "ML.EXPLAIN_PREDICT(MODEL churn.champion, TABLE churn.to_score, STRUCT(3 AS top_k_features))": "churn.explained",
+    "ML.EXPLAIN_PREDICT(MODEL churn.champion, TABLE churn.held_out, STRUCT(14 AS top_k_features))": "churn.judged",
+    "ML.EXPLAIN_PREDICT(MODEL churn.champion, TABLE churn.held_out, STRUCT(3 AS top_k_features))": "churn.judged",
 }
 
 
@@ -70,6 +72,13 @@ def judge(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     tables |= {name: [_field(one.name, KINDS[one.type]) for one in schema] for name, schema in made.items()}
     tables["churn.predicted"] = [*tables["churn.held_out"], *PREDICTED]
     tables["churn.explained"] = [*tables["churn.to_score"], *EXPLAINED]
+    tables["churn.judged"] = [*tables["churn.held_out"], *EXPLAINED]
+    tables["churn.in_use"] = [_field("kind", "STRING"), _field("version", "STRING"), _field("threshold", "FLOAT")]
+    tables["churn.scores"] = [
+        *(_field(name, "STRING") for name in ("user_pseudo_id", "source")),
+        *(_field(name, "INTEGER") for name in ("churned", "predicted_churned")),
+        _field("probability_churned", "FLOAT"),
+    ]
     tables["churn.published_users"] = [
         *(
             _field(name, "STRING")

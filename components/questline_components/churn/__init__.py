@@ -1,0 +1,1 @@
+"""Steps that make, judge and use the models of churn."""
