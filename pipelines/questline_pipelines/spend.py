@@ -61,5 +61,5 @@ def spend_training(  # noqa: PLR0913, PLR0917 - a run is told everything, so tha
             "published"
         ]
         # These two act on the world and look at it: an answer of yesterday is not an answer.
-        served = deploy(published=published, model_host=model_host).set_caching_options(False)
+        served = deploy(published=published, model_host=model_host, warehouse=warehouse).set_caching_options(False)
         verify(published=published, revision=served.output, model_host=model_host).set_caching_options(False)

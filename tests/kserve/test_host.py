@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import grpc
 import numpy as np
 import pytest
+from kfp import dsl
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
+from questline_components.rollout.deploy import deploy as deploy_step
 from questline_core.errors import BadInput, NotReady
+from questline_core.ledger.table import Ledger
 from questline_core.models.cluster import OWNER, open_cluster
 from questline_core.models.cluster_api import DEPLOYMENTS, SERVICES
 from questline_core.models.manifests import spend_service
 from questline_core.models.moves import dark, deploy, promote, rollback, shift
 from questline_core.models.port import Manifest, ModelHost, ServiceStatus
+from questline_core.warehouse.port import open_warehouse
 from questline_kserve.testing.process import ServingProcess, wait_for
 
 
@@ -86,7 +91,7 @@ def test_a_rollout_goes_from_the_dark_to_a_share_to_stable_and_back(tried: Contr
         assert places(shift(tried.host, tried.name, "v2", 20)) == [("v1", True, 80), ("v2", False, 20)]
     for _ in "12":
         assert places(promote(tried.host, tried.name, "v2")) == [("v2", True, 100), ("v1", False, 0)]
-    assert places(rollback(tried.host, tried.name)) == [("v1", True, 100), ("v2", False, 0)]
+    assert places(rollback(tried.host, tried.name, to="v1")) == [("v1", True, 100), ("v2", False, 0)]
     status = tried.host.status(tried.name)
     assert (status.ready, status.revision, status.wanted, status.message) == (True, "v1", "v1", "")
     assert [one.ready for one in status.revisions] == [True, True]
@@ -99,7 +104,7 @@ def test_a_rollback_takes_a_canarys_share_first(tried: Contracted) -> None:
     shift(tried.host, tried.name, "v2", 50)
 
     assert places(rollback(tried.host, tried.name)) == [("v1", True, 100), ("v2", False, 0)]
-    with pytest.raises(NotReady, match="was stable before v1"):
+    with pytest.raises(NotReady, match="not known what was stable before"):
         rollback(tried.host, tried.name)
 
 
@@ -158,3 +163,17 @@ def _scale(serving: ServingProcess, revision: str) -> tuple[str, float]:
     with grpc.insecure_channel(serving.grpc_address) as channel:
         answer = GRPCInferenceServiceStub(channel).ModelInfer(request, timeout=30)
     return answer.model_version, np.frombuffer(answer.raw_output_contents[0], np.float32).item()
+
+
+def test_the_step_that_deploys_writes_the_ledger(embedded: Contracted, serving: ServingProcess, store: Path) -> None:
+    published = dsl.Model(uri=str(store / "v1"))
+    warehouse = f"duckdb:{serving.home / 'warehouse'}"
+
+    revision = deploy_step.python_func(
+        published=published, model_host=f"folder:{serving.home / 'serving'}", warehouse=warehouse
+    )
+
+    with closing(open_warehouse(warehouse)) as opened:
+        (entry,) = Ledger(opened, str(store.parent)).history("spend")
+    assert (revision, entry["revision"], entry["move"], entry["share_percent"]) == ("v1", "v1", "deploy", 100)
+    assert len(entry["model_digest"]) == 64

@@ -96,7 +96,10 @@ def rollback(model: Model = "spend") -> None:
     """Take the canaries' share away; if none has one, bring back the revision that was stable before."""
     from questline_core.models.moves import rollback
 
-    _move("rollback", lambda host: rollback(host, model))
+    with _ledger() as ledger:
+        host = _host()
+        before = ledger.stable_before(model, host.status(model).wanted)
+        _print_entries(ledger.record("rollback", rollback(host, model, to=before)))
 
 
 def _move(name: str, move: Callable[[ModelHost], ServiceStatus]) -> None:

@@ -79,6 +79,11 @@ class Ledger:
         )
         return [row for row in rows if row["move_id"] == rows[-1]["move_id"]]
 
+    def stable_before(self, model: str, revision: str) -> str:
+        """Name the newest stable revision that is another one; empty when the ledger knows none."""
+        stable = [row["revision"] for row in self.history(model) if row["stable"] and row["revision"] != revision]
+        return stable[-1] if stable else ""
+
     def _rows(self, sql: str, **parameters: Any) -> list[Entry]:
         if LEDGER not in self.warehouse.tables():
             return []

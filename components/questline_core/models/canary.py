@@ -17,8 +17,6 @@ from questline_core.models.manifests import Service, service_of
 from questline_core.models.port import Manifest
 
 WHOLE_PERCENT = 100
-PREVIOUS = "questline.dev/previous"
-"""The annotation that names the revision that was stable before."""
 _SCALING = ("minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "autoScaling")
 """Fields that belong to a place and not to a revision: KServe takes all but the first of the stable one only."""
 
@@ -94,7 +92,9 @@ def with_share(manifest: Manifest, revision: str, percent: int) -> Manifest:
 
 
 def with_stable(manifest: Manifest, revision: str) -> Manifest:
-    """Let a canary and the stable revision change places; the one that leaves stays warm with 0 %.
+    """Let a canary and the stable revision change places; the one that leaves stays warm with 0 %, before the others.
+
+    Nothing else changes: KServe copies the annotations and labels of the whole to every pod, and would restart them.
 
     Raises:
         BadInput: no revision has this name. It must have been a canary, or its pods would be made too late.
@@ -106,15 +106,7 @@ def with_stable(manifest: Manifest, revision: str) -> Manifest:
     place = {key: stable[key] for key in _SCALING if key in stable}
     others = [one for one in _canaries(manifest) if one["predictor"]["name"] != revision]
     changed = _with(manifest, [_canary(stable, 0, minimum=1), *others])
-    metadata = {**manifest["metadata"]}
-    metadata["annotations"] = {**metadata["annotations"], PREVIOUS: stable["name"]}
-    return {**changed, "metadata": metadata, "spec": {**changed["spec"], "predictor": _placed(chosen, place)}}
-
-
-def previous(manifest: Manifest) -> str:
-    """Name the revision that was stable before and is still warm; empty when there is none."""
-    name = manifest["metadata"]["annotations"].get(PREVIOUS, "")
-    return name if any(one["predictor"]["name"] == name for one in _canaries(manifest)) else ""
+    return {**changed, "spec": {**changed["spec"], "predictor": _placed(chosen, place)}}
 
 
 def without(manifest: Manifest, revision: str) -> Manifest:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from questline_core.errors import NotReady
-from questline_core.models.canary import declared, previous, with_revision, with_share, with_stable, without
+from questline_core.models.canary import declared, with_revision, with_share, with_stable, without
 from questline_core.models.manifests import service_of
 from questline_core.models.port import Manifest, ModelHost, RevisionStatus, ServiceStatus
 
@@ -32,7 +32,7 @@ PATIENCE = Patience()
 def dark(host: ModelHost, candidate: Manifest, *, patience: Patience = PATIENCE) -> ServiceStatus:
     """Bring a revision up with 0 % of the requests and wait until it answers; the first of all gets all of them.
 
-    Other revisions without a share go, but for the one that was stable before: it is the way back.
+    Other revisions without a share go, but for the first that answers: it was stable before and is the way back.
 
     Raises:
         BadInput: the manifest cannot be used.
@@ -41,7 +41,7 @@ def dark(host: ModelHost, candidate: Manifest, *, patience: Patience = PATIENCE)
     wanted = service_of(candidate)
     manifest = host.manifest(wanted.name)
     if manifest is not None:
-        manifest = _tidied(manifest, keep=wanted.revision)
+        manifest = _tidied(host, manifest, keep=wanted.revision)
     host.apply(with_revision(manifest, candidate))
     return _wait(host, wanted.name, wanted.revision, lambda one, _: one.ready, patience)
 
@@ -75,8 +75,8 @@ def promote(host: ModelHost, name: str, revision: str, *, patience: Patience = P
     return _wait(host, name, revision, lambda one, all_: one.stable and one.ready and all_.ready, patience)
 
 
-def rollback(host: ModelHost, name: str, *, patience: Patience = PATIENCE) -> ServiceStatus:
-    """Take the share of all canaries away; if none has one, let the revision that was stable before come back.
+def rollback(host: ModelHost, name: str, *, to: str = "", patience: Patience = PATIENCE) -> ServiceStatus:
+    """Take the share of all canaries away; if none has one, let the revision `to` come back, which was stable before.
 
     Raises:
         NotReady: there is nothing to go back to, or it does not answer.
@@ -89,10 +89,9 @@ def rollback(host: ModelHost, name: str, *, patience: Patience = PATIENCE) -> Se
             manifest = with_share(manifest, revision, 0)
         host.apply(manifest)
         return _wait(host, name, stable.service.revision, lambda one, _: one.percent == 100, patience)  # noqa: PLR2004
-    before = previous(manifest)
-    if not before:
-        raise NotReady(f"no revision of {name} is warm that was stable before {stable.service.revision}; deploy one")
-    return promote(host, name, before, patience=patience)
+    if not to:
+        raise NotReady(f"no canary of {name} has a share, and it is not known what was stable before; promote one")
+    return promote(host, name, to, patience=patience)
 
 
 def deploy(host: ModelHost, manifest: Manifest, *, patience: Patience = PATIENCE) -> ServiceStatus:
@@ -114,9 +113,11 @@ def _manifest(host: ModelHost, name: str) -> Manifest:
     return found
 
 
-def _tidied(manifest: Manifest, *, keep: str) -> Manifest:
+def _tidied(host: ModelHost, manifest: Manifest, *, keep: str) -> Manifest:
+    states = host.status(service_of(manifest).name).revisions
+    warm = next((one.revision for one in states if one.ready and not one.stable and not one.percent), "")
     for one in declared(manifest):
-        if not (one.stable or one.percent or one.service.revision in {keep, previous(manifest)}):
+        if not (one.stable or one.percent or one.service.revision in {keep, warm}):
             manifest = without(manifest, one.service.revision)
     return manifest
 

@@ -68,6 +68,7 @@ def test_a_moment_is_answered_by_the_newest_move_before_it(ledger: Ledger) -> No
     assert _served(ledger, NIGHT + timedelta(minutes=9)) == [("v1", True, 100)]
     assert _served(ledger, NIGHT + timedelta(minutes=13)) == [("v1", True, 80), ("v2", False, 20)]
     assert _served(ledger, NIGHT + timedelta(days=9)) == [("v2", True, 100), ("v1", False, 0)]
+    assert ledger.stable_before("spend", "v2") == "v1"
     assert ledger.at("churn", NIGHT + timedelta(days=9)) == []
 
 
