@@ -33,6 +33,7 @@ test: check ## What CI runs
 
 test-faults: setup ## Kill gateway, stream and readers at random moments of 100,000 events
 	$(BIN)/pytest tests/faults -q -s --timeout=1800 --fault-events 100000 --fault-kills 4
+	$(BIN)/python tests/faults/hostile.py --count 20000
 
 check: lint types arrows generated pytest ## All checks: lint, types, arrows between rooms, generated files, tests
 
