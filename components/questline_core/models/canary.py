@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,6 +121,17 @@ def without(manifest: Manifest, revision: str) -> Manifest:
         if one["predictor"]["name"] == revision and _percent(one):
             raise BadInput(f"{revision} still gets {_percent(one)} % of the requests; shift them away first")
     return _with(manifest, [one for one in _canaries(manifest) if one["predictor"]["name"] != revision])
+
+
+def with_uris(manifest: Manifest, change: Callable[[str], str]) -> Manifest:
+    """Give each revision's storageUri as another one."""
+
+    def changed(predictor: Mapping[str, Any]) -> dict[str, Any]:
+        model = predictor["model"]
+        return {**predictor, "model": {**model, "storageUri": change(model["storageUri"])}}
+
+    moved = _with(manifest, [{**one, "predictor": changed(one["predictor"])} for one in _canaries(manifest)])
+    return {**moved, "spec": {**moved["spec"], "predictor": changed(manifest["spec"]["predictor"])}}
 
 
 def _canaries(manifest: Manifest) -> Sequence[Mapping[str, Any]]:

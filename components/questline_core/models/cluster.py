@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import parse_qsl
 
-from questline_core.errors import NotReady
+from questline_core.errors import BadInput, NotReady
 from questline_core.models import cluster_api as api
-from questline_core.models.canary import Declared, declared
+from questline_core.models.canary import Declared, declared, with_uris
+from questline_core.models.claim import NO_CLAIM, Claim
 from questline_core.models.cluster_why import rolled_out, trouble, waits_for
 from questline_core.models.manifests import API_VERSION, KIND, check_label
 from questline_core.models.port import Manifest, RevisionStatus, ServiceStatus
@@ -23,6 +25,8 @@ class ClusterHost:
     """A `ModelHost` over a namespace. Its addresses are those of Services, which only pods reach."""
 
     cluster: api.ClusterApi
+    claim: Claim = NO_CLAIM
+    """The volume that pods read models from. Callers name folders as they see them, pods as they do."""
 
     def apply(self, manifest: Manifest) -> None:
         """Declare the InferenceService by server-side apply, and clear away what KServe leaves of dropped revisions.
@@ -33,7 +37,7 @@ class ClusterHost:
         """
         revisions = declared(manifest)
         name = revisions[0].service.name
-        self.cluster.apply(api.SERVICES, dict(manifest))
+        self.cluster.apply(api.SERVICES, dict(with_uris(manifest, self.claim.there)))
         wanted = {_object(name, one.service.revision) for one in revisions}
         for kind in (api.AUTOSCALERS, api.ROUTES):
             for left in self.cluster.find(kind):
@@ -43,7 +47,7 @@ class ClusterHost:
     def manifest(self, name: str) -> Manifest | None:
         """Give what is declared under this name, without what the cluster adds; None when nothing is."""
         found = self.cluster.get(api.SERVICES, check_label("the service's name", name))
-        return _as_declared(found) if found else None
+        return with_uris(_as_declared(found), self.claim.here) if found else None
 
     def status(self, name: str) -> ServiceStatus:
         """Tell what answers, from the InferenceService and from each revision's Deployment and pods.
@@ -125,14 +129,25 @@ class _Seen:
 
 
 def open_cluster(address: str) -> ClusterHost:
-    """Open the host at `NAMESPACE` or `NAMESPACE?CONTEXT`; without a context, as kubectl or as a pod would.
+    """Open the host at `NAMESPACE` or `NAMESPACE?context=CONTEXT&claim=CLAIM&root=FOLDER`.
+
+    Without a context the cluster is the one of KUBECONFIG, or the one that this process is a pod of. With a claim, the
+    folders below root, where this process has the claim mounted, are served from `pvc://CLAIM/…`.
 
     Raises:
-        BadInput: the namespace is no name of one.
+        BadInput: the namespace is no name of one, or the rest is not understood.
         NotReady: there is no cluster to talk to.
     """
-    namespace, _, context = address.partition("?")
-    return ClusterHost(api.connect(check_label("the namespace", namespace), context or None))
+    namespace, _, told = address.partition("?")
+    options = dict(parse_qsl(told))
+    known = options.keys() <= {"context", "claim", "root"} and ("claim" in options) == ("root" in options)
+    if not known or bool(told) != bool(options):
+        raise BadInput(
+            f"kserve:{address} is not understood; write kserve:NAMESPACE, and after it as needed ?context=CONTEXT or "
+            "?claim=CLAIM&root=FOLDER, joined by &"
+        )
+    claim = Claim(options.get("claim", ""), options.get("root", ""))
+    return ClusterHost(api.connect(check_label("the namespace", namespace), options.get("context")), claim)
 
 
 def _object(name: str, revision: str) -> str:
