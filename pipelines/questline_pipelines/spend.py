@@ -9,7 +9,7 @@ from questline_components.spend.evaluate import evaluate
 from questline_components.spend.gate import gate
 from questline_components.spend.prepare import prepare
 from questline_components.spend.train import train
-from questline_components.spend.validate import validate_examples
+from questline_components.spend.validate import validate
 
 QUIET = {"name": "TF_CPP_MIN_LOG_LEVEL", "value": "2"}
 """TensorFlow says what went wrong, and not which instructions its build lacks."""
@@ -48,7 +48,7 @@ def spend_training(  # noqa: PLR0913, PLR0917 - a run is told everything, so tha
     examples = prepare(
         warehouse=warehouse, data_version=data_version, horizon_hours=horizon_hours, holdout_days=holdout_days
     ).outputs["examples"]
-    sound = validate_examples(examples=examples, champion=champion, override=override)
+    sound = validate(examples=examples, champion=champion, override=override)
     training = train(examples=examples, epochs=epochs, seed=seed).set_env_variable(**QUIET).after(sound)
     model = training.outputs["model"]
     judged = evaluate(examples=examples, model=model, champion=champion).set_env_variable(**QUIET).outputs

@@ -13,7 +13,7 @@ STEPS = sorted(path for path in ROOT.glob("*/*.py") if path.name != "__init__.py
 
 
 def test_there_are_steps() -> None:
-    assert len(STEPS) == 7
+    assert {path.parent.name for path in STEPS} == {"churn", "rollout", "spend"}
 
 
 @pytest.mark.parametrize("path", STEPS, ids=lambda path: path.stem)
@@ -21,7 +21,7 @@ def test_a_step_imports_what_it_works_with_inside_its_body(path: Path) -> None:
     module = ast.parse(path.read_text())
 
     imported = {node.module for node in module.body if isinstance(node, ast.ImportFrom)}
-    assert imported == {"kfp", "questline_components.image"}
+    assert imported <= {"kfp", "questline_components.image"}
     assert not any(isinstance(node, ast.Import) for node in module.body)
 
 

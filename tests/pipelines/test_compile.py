@@ -34,7 +34,7 @@ def tasks(spec: Spec) -> Mapping[str, Any]:
 def test_the_steps_are_the_eight_of_the_diagram(spec: Spec) -> None:
     assert set(tasks(spec)) == {
         "prepare",
-        "validate-examples",
+        "validate",
         "train",
         "evaluate",
         "gate",
@@ -53,7 +53,7 @@ def test_each_step_takes_its_artifacts_from_the_step_before(spec: Spec) -> None:
     }
     assert edges == {
         ("prepare", "train"),
-        ("prepare", "validate-examples"),
+        ("prepare", "validate"),
         ("prepare", "evaluate"),
         ("train", "evaluate"),
         ("evaluate", "gate"),
@@ -63,7 +63,7 @@ def test_each_step_takes_its_artifacts_from_the_step_before(spec: Spec) -> None:
 
 
 def test_nothing_is_trained_before_the_examples_are_found_sound(spec: Spec) -> None:
-    assert set(tasks(spec)["train"]["dependentTasks"]) == {"prepare", "validate-examples"}
+    assert set(tasks(spec)["train"]["dependentTasks"]) == {"prepare", "validate"}
 
 
 def test_export_deploy_and_verify_wait_for_the_gates_yes(spec: Spec) -> None:

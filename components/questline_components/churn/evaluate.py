@@ -17,8 +17,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument for each thing that enter
     """Measure, draw and explain; the champion's curve and its errors at the threshold are artifacts of KFP too."""
     import json
     from contextlib import closing
-    from pathlib import Path
 
+    from questline_components.shown import draw, keep
     from questline_core.churn.evaluation import Costs
     from questline_core.churn.judging import judge
     from questline_core.churn.release import read_in_use
@@ -28,17 +28,8 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument for each thing that enter
     with closing(open_warehouse(warehouse)) as opened:
         judged = judge(opened, version, read_in_use(opened), Costs())
         explained = explanations(opened, judged)
-    Path(metrics.path).write_text(judged.to_json(), encoding="utf-8")
-    metrics.metadata |= {f"{kind}_roc_auc": one.roc_auc.value for kind, one in judged.models.items()}
-    metrics.metadata |= {"champion": judged.champion, "threshold": judged.best.threshold}
-    Path(report.path).write_text(page(judged, explained), encoding="utf-8")
-    curve, errors = judged.curves[judged.champion], judged.best.at_threshold
-    # The probability falls from one end of the curve to the other; its value at a point is not kept.
-    falling = [1 - number / (len(curve.x) - 1) for number in range(len(curve.x))]
-    classification.log_roc_curve(list(curve.x), list(curve.y), falling)
-    stayed, left = [errors.true_negatives, errors.false_positives], [errors.false_negatives, errors.true_positives]
-    classification.log_confusion_matrix(["stayed", "left"], [stayed, left])
-    Path(classification.path).touch()
-    importance.metadata |= judged.importance
-    Path(importance.path).write_text(json.dumps(dict(judged.importance)), encoding="utf-8")
+    keep(metrics, judged.to_json(), judged.summary)
+    keep(report, page(judged, explained))
+    draw(classification, judged.curve, judged.confusion)
+    keep(importance, json.dumps(dict(judged.importance)), judged.importance)
     return judged.champion

@@ -12,13 +12,12 @@ def validate(warehouse: str, players: dsl.Input[dsl.Dataset], checks: dsl.Output
     from contextlib import closing
     from pathlib import Path
 
-    from questline_core.churn.tables import Players
+    from questline_core.churn.tables import Prepared
     from questline_core.churn.validation import validate
     from questline_core.warehouse.port import open_warehouse
 
-    told = json.loads(Path(players.path).read_text(encoding="utf-8"))
     with closing(open_warehouse(warehouse)) as opened:
-        found = validate(opened, Players(**told["players"]))
+        found = validate(opened, Prepared.read(Path(players.path)).players)
     checks.metadata |= found
     Path(checks.path).write_text(json.dumps(dict(found)), encoding="utf-8")
     return True

@@ -20,19 +20,15 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument for each thing that enter
     from dataclasses import asdict
     from pathlib import Path
 
+    from questline_components.shown import draw, keep
     from questline_core.spend.evaluation import evaluate
 
-    own, other = Path(f"{report.path}-of-model"), Path(f"{report.path}-of-champion")
-    evaluation = evaluate(Path(model.path), Path(examples.path), own)
-    metrics.metadata |= asdict(evaluation.model)
-    (own / "metrics.json").replace(metrics.path)
-    (own / "report.html").replace(report.path)
-    (own / "model_card.md").replace(card.path)
-    roc = evaluation.roc
-    classification.log_roc_curve(list(roc.x), list(roc.y), list(evaluation.roc_thresholds))
-    classification.log_confusion_matrix(["no spend", "spend"], [list(row) for row in evaluation.confusion])
-    Path(classification.path).touch()
-    Path(champion_metrics.path).touch()
-    if champion:
-        evaluate(Path(champion), Path(examples.path), other)
-        (other / "metrics.json").replace(champion_metrics.path)
+    own = Path(f"{report.path}-of-model")
+    judged = evaluate(Path(model.path), Path(examples.path), own)
+    keep(metrics, own / "metrics.json", asdict(judged.model))
+    keep(report, own / "report.html")
+    keep(card, own / "model_card.md")
+    confusion = dict(zip(("no spend", "spend"), judged.confusion, strict=True))
+    draw(classification, (judged.roc.x, judged.roc.y, judged.roc_thresholds), confusion)
+    other = evaluate(Path(champion), Path(examples.path), Path(f"{report.path}-of-champion")) if champion else None
+    keep(champion_metrics, other.to_json() if other else "")

@@ -6,7 +6,7 @@ from questline_components.image import component
 
 
 @component()
-def validate_examples(
+def validate(
     examples: dsl.Input[dsl.Dataset],
     champion: str,
     report: dsl.Output[dsl.HTML],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Self
 
@@ -52,6 +52,31 @@ class Judged:
     def best(self) -> Evaluation:
         """The champion's evaluation."""
         return self.models[self.champion]
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        """The figures that a list of runs shows."""
+        areas = {f"{kind}_roc_auc": one.roc_auc.value for kind, one in self.models.items()}
+        return {**areas, "champion": self.champion, "threshold": self.best.threshold}
+
+    @property
+    def curve(self) -> tuple[Sequence[float], Sequence[float], Sequence[float]]:
+        """The champion's ROC curve: false and true positive rates, and the share of the way along it.
+
+        The share stands where KFP wants a threshold: the probability falls from one end to the other, and its value at
+        a point is not kept.
+        """
+        of = self.curves[self.champion]
+        return of.x, of.y, [1 - number / (len(of.x) - 1) for number in range(len(of.x))]
+
+    @property
+    def confusion(self) -> dict[str, list[int]]:
+        """What players did, and how many of them the champion took for stayed and for left at its threshold."""
+        errors = self.best.at_threshold
+        return {
+            "stayed": [errors.true_negatives, errors.false_positives],
+            "left": [errors.false_negatives, errors.true_positives],
+        }
 
     def to_json(self) -> str:
         """Write it as JSON."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
 
 from questline_core.errors import NotReady
 from questline_core.warehouse.files import sql
@@ -58,6 +60,24 @@ class Players:
     start_micros: int
     as_of_micros: int
     """Span of the events, microseconds since 1970-01-01 UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What the first step tells the later ones."""
+
+    players: Players
+    rules: Rules
+
+    def write(self, file: Path) -> None:
+        """Write it as JSON."""
+        file.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        """Read what `write` wrote."""
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return cls(players=Players(**told["players"]), rules=Rules(**told["rules"]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from kfp import dsl
 
-from questline_components.spend.validate import validate_examples
+from questline_components.spend.validate import validate as step
 from questline_core.errors import BadInput
 from questline_core.features.online import NUMBERS, TEXTS
 from questline_core.monitoring.profile import Profile
@@ -193,7 +193,7 @@ def test_the_step_stops_with_a_sentence_and_leaves_a_report(tmp_path: Path) -> N
     with pytest.raises(
         BadExamples, match=r"train\.events: is not negative, and finite \(1 rows, such as -5\.0\); look at the events"
     ):
-        validate_examples.python_func(broken, "", report)
+        step.python_func(broken, "", report)
 
     page = Path(report.path).read_text()
     assert "1 checks stop the training" in page
@@ -208,6 +208,6 @@ def test_the_step_compares_with_the_champion_and_tells_oddities(tmp_path: Path) 
     now = dsl.Dataset(uri=str(write(tmp_path / "examples", moved)))
     report = dsl.HTML(uri=str(tmp_path / "report.html"))
 
-    assert validate_examples.python_func(now, str(champion), report) == 1
+    assert step.python_func(now, str(champion), report) == 1
     assert "level_max" in report.metadata["odd"][0]
     assert "Yes: the training may begin" in Path(report.path).read_text()
