@@ -14,6 +14,8 @@ from starlette.types import ASGIApp
 from questline_core.errors import NotReady
 
 _HEADERS_BYTES = 16 * 1024
+_KEEP_ALIVE_S = 620
+"""An idle connection is kept longer than a balancer keeps it (Google's: 600 s), which would send into a closed one."""
 
 
 class _Server(uvicorn.Server):
@@ -46,6 +48,7 @@ async def served(app: ASGIApp, listen: str, *, setting: str, tls: ssl.SSLContext
         log_config=None,
         access_log=False,
         lifespan="off",
+        timeout_keep_alive=_KEEP_ALIVE_S,
         timeout_graceful_shutdown=2,
         ssl_context_factory=(lambda *_: tls) if tls else None,
     )
