@@ -15,22 +15,29 @@ Told = dict[str, Any]
 """One answer, with values that JSON can hold."""
 
 
-def ask_for_spend(
-    address: str, players: Sequence[str], *, event_name: str, is_test: bool
+def ask_about(
+    address: str, players: Sequence[str], models: Sequence[str], *, event_name: str, is_test: bool
 ) -> tuple[list[Told], SendReport]:
     """Send one event for each player in a call of its own, and tell each answer with its latency in milliseconds.
+
+    Args:
+        address: host:port of the gateway.
+        players: whom to ask about.
+        models: `spend`, `churn` or both, which are asked side by side; each answer has what they said by these names.
+        event_name: of the events.
+        is_test: marks the events as a test.
 
     Raises:
         NotReady: no gateway answers at the address.
     """
     told: list[Told] = []
-    report = SendReport()
+    report, asked = SendReport(), [pb.Model.Value(model.upper()) for model in models]
     with Client(address, connect_timeout_s=3.0, give_up_after_s=10.0) as client:
         for player in players:
             answers: list[pb.Answer] = []
             event = _event(player, event_name, is_test=is_test)
             began = time.perf_counter()
-            report += client.send_all([event], predict=[pb.SPEND], on_answers=_keep(answers))
+            report += client.send_all([event], predict=asked, on_answers=_keep(answers))
             told.append(_told(player, answers[-1], latency_ms=(time.perf_counter() - began) * 1000))
     return told, report
 
@@ -40,11 +47,27 @@ def as_line(told: Told) -> str:
     head = f"{told['player']}  {told['outcome']}"
     if told["problem"]:
         return f"{head}: {told['problem']}"
-    source = f"{told['source']}: {told['reason']}" if told["reason"] else f"revision {told['revision']}"
+    parts = [words(told[model]) for model, words in _WORDS.items() if model in told]
+    return "  ".join((head, *parts, f"{told['latency_ms']:.1f} ms"))
+
+
+def _spend_words(spend: Told) -> str:
     return (
-        f"{head}  spends {told['value']:.2f} in 24 h ({told['lower_bound']:.2f} to {told['upper_bound']:.2f}), "
-        f"any: {told['probability']:.1%}  [{source}]  {told['latency_ms']:.1f} ms"
+        f"spends {spend['value']:.2f} in 24 h ({spend['lower_bound']:.2f} to {spend['upper_bound']:.2f}), "
+        f"any: {spend['probability']:.1%}  [{_from(spend, spend['revision'])}]"
     )
+
+
+def _churn_words(churn: Told) -> str:
+    known = "the prior" if churn["is_prior"] else churn["model"]
+    return f"leaves: {churn['probability']:.1%} ({known})  [{_from(churn, churn['generation'])}]"
+
+
+_WORDS = {"spend": _spend_words, "churn": _churn_words}
+
+
+def _from(told: Told, revision: str) -> str:
+    return f"{told['source']}: {told['reason']}" if told["reason"] else f"revision {revision}"
 
 
 def _keep(kept: list[pb.Answer]) -> OnAnswers:
@@ -65,18 +88,16 @@ def _event(player: str, event_name: str, *, is_test: bool) -> Event:
 
 
 def _told(player: str, answer: pb.Answer, *, latency_ms: float) -> Told:
-    spend = answer.spend
     return {
         "player": player,
         "event_id": answer.event_id,
         "outcome": pb.Outcome.Name(answer.outcome),
         "problem": answer.problem.message,
-        "value": spend.value,
-        "lower_bound": spend.lower_bound,
-        "upper_bound": spend.upper_bound,
-        "probability": spend.probability,
-        "revision": spend.revision,
-        "source": pb.Source.Name(spend.source),
-        "reason": spend.reason,
+        **{model: _fields(getattr(answer, model)) for model in _WORDS if answer.HasField(model)},  # type: ignore[arg-type]
         "latency_ms": round(latency_ms, 2),
     }
+
+
+def _fields(prediction: pb.SpendPrediction | pb.ChurnPrediction) -> Told:
+    told = {field.name: getattr(prediction, field.name) for field in prediction.DESCRIPTOR.fields}
+    return told | {"source": pb.Source.Name(prediction.source)}

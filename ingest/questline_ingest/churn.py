@@ -79,6 +79,12 @@ class ChurnModel:
     def __init__(self, mapped: MappedLookup, remote: Gathered[str, Churn]) -> None:
         self._mapped, self.remote = mapped, remote
 
+    @property
+    def mapped(self) -> str:
+        """The generation that is mapped here; empty while there is none."""
+        generation = self._mapped.generation()
+        return generation.told.generation if generation else ""
+
     async def ask(self, rows: Sequence[str], *, timeout_s: float) -> Sequence[Churn]:
         """Look every player up; all answers of a request are of one generation.
 

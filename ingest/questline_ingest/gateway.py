@@ -145,6 +145,11 @@ class Gateway:
             return [sorting.verdict(index, event, refusal, lost) for index, event in enumerate(batch.events)]
         return [Verdict(event.event_id, Outcome.ACCEPTED) for event in batch.events]
 
+    @property
+    def snapshot(self) -> str:
+        """The generation of the churn snapshot that answers here; empty while none is mapped."""
+        return self._churn.mapped
+
     async def settled(self) -> None:
         """Wait until no publish is under way, those of abandoned calls included."""
         await self.storing.settled()

@@ -131,6 +131,11 @@ class ChurnPredictions:
         self._prior = Churn(probability=prior, model="", generation="", is_prior=True)
         self._trouble = Trouble("churn")
 
+    @property
+    def mapped(self) -> str:
+        """See `ChurnModel.mapped`."""
+        return self._model.mapped
+
     async def ask(self, events: Sequence[Event], *, budget_s: float) -> list[ChurnPrediction]:
         """Tell of each event's player, asking once for all of them."""
         reason, detail = "timeout", f"no answer in {budget_s:.3f} s"

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import grpc
 import structlog
@@ -216,7 +216,7 @@ async def _serve_until(stop: asyncio.Event, gateway: Gateway, settings: GatewayS
             admin=at.admin,
             http=at.http,
             tcp=at.tcp,
-            **asdict(gateway.counts),
+            **_told(gateway),
         ) as ready:
             log.info(
                 "gateway ready",
@@ -244,12 +244,16 @@ def _signals() -> Iterator[asyncio.Event]:
             loop.remove_signal_handler(number)
 
 
+def _told(gateway: Gateway) -> dict[str, Any]:
+    return {**asdict(gateway.counts), "churn": gateway.snapshot}
+
+
 def _report(ready: ReadyFile, gateway: Gateway) -> None:
     """Write the counters, if they changed; a folder that went away must not end the gateway."""
-    counts = asdict(gateway.counts)
-    if counts.items() <= ready.facts.items():
+    told = _told(gateway)
+    if told.items() <= ready.facts.items():
         return
     try:
-        ready.update(**counts)
+        ready.update(**told)
     except BadInput as error:
         log.warning("counters not written", reason=str(error))

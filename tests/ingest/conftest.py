@@ -58,7 +58,7 @@ def start_gateway(tmp_path: Path) -> Iterator[Callable[[], GatewayProcess]]:
     listen, nobody = (f"127.0.0.1:{port}" for port in free_ports(2))
 
     def start() -> GatewayProcess:
-        started.append(GatewayProcess(tmp_path, listen, QUESTLINE_SPEND_ADDRESS=nobody))
+        started.append(GatewayProcess(tmp_path, listen, QUESTLINE_SPEND_ADDRESS=nobody, QUESTLINE_CHURN_ADDRESS=nobody))
         started[-1].wait_ready()
         return started[-1]
 

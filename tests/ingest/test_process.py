@@ -137,7 +137,9 @@ def test_a_ready_gateway_tells_its_address_and_counts_until_it_ends(
     assert (last["event"], last["accepted"], last["rejected"]) == ("gateway stopped", 1, 1)
 
 
-def test_ask_prints_what_the_gateway_answers(start_gateway: Callable[[], GatewayProcess], tmp_path: Path) -> None:
+def test_ask_prints_what_the_gateway_answers_of_both_models(
+    start_gateway: Callable[[], GatewayProcess], tmp_path: Path
+) -> None:
     gateway = start_gateway()
 
     printed = ask(
@@ -146,13 +148,30 @@ def test_ask_prints_what_the_gateway_answers(start_gateway: Callable[[], Gateway
     )
 
     assert printed["report"]["accepted"] == 2
-    assert [(one["player"], one["outcome"], one["source"]) for one in printed["answers"]] == [
-        ("ann", "ACCEPTED", "DEFAULT"),
-        ("bo", "ACCEPTED", "DEFAULT"),
-    ]
+    for name, one in zip(("ann", "bo"), printed["answers"], strict=True):
+        assert (one["player"], one["outcome"]) == (name, "ACCEPTED")
+        assert (one["spend"]["source"], one["churn"]["source"]) == ("DEFAULT", "DEFAULT")
+        assert (one["churn"]["probability"], one["churn"]["is_prior"]) == (0.5, True)
     with closing(open_broker(f"spool:{tmp_path / 'spool'}")) as broker:
         stored = [Event.FromString(one.message.data) for one in broker.pull(max_messages=9, lease_s=9)]
     assert [(event.user_pseudo_id, event.is_test) for event in stored] == [("ann", True), ("bo", True)]
+
+
+def test_ask_takes_one_model_alone_and_says_where_an_answer_is_from(
+    start_gateway: Callable[[], GatewayProcess],
+) -> None:
+    address = start_gateway().listen
+
+    printed = subprocess.run(
+        questline_command("gateway", "ask", "--player", "ann", "--predict", "churn", "--address", address),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    ).stdout
+
+    assert printed.startswith("ann  ACCEPTED  leaves: 50.0% (the prior)  [DEFAULT: ")
+    assert "spends" not in printed
 
 
 @pytest.mark.parametrize(

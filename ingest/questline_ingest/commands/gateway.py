@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from questline_ingest.commands.load import AskFor
+
 gateway = typer.Typer(help="Run the gateway, or ask it something.", no_args_is_help=True, add_completion=False)
 
 
@@ -34,20 +36,21 @@ def serve(
 
 
 @gateway.command()
-def ask(
+def ask(  # noqa: PLR0913 - each is an option of the command line
     player: Annotated[list[str], typer.Option(help="Player to ask about; may be given more than once.")],
+    predict: Annotated[list[AskFor], typer.Option(help="Model to ask; may be given twice.")] = [*AskFor],  # noqa: B006
     event_name: Annotated[str, typer.Option(help="Name of the event that is sent for each player.")] = "session_start",
     address: Annotated[str | None, typer.Option(help="host:port of the gateway; default QUESTLINE_LISTEN.")] = None,
     *,
     real: Annotated[bool, typer.Option("--real", help="Do not mark the events as a test.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Send one event for each player and print what the gateway answers: outcome, spend, revision, latency."""
-    from questline_ingest.asking import as_line, ask_for_spend
+    """Send one event for each player and print what the gateway answers: outcome, predictions, latency."""
+    from questline_ingest.asking import as_line, ask_about
     from questline_ingest.settings import GatewaySettings
 
     settings = GatewaySettings.read(listen=address)
-    answers, report = ask_for_spend(settings.listen, player, event_name=event_name, is_test=not real)
+    answers, report = ask_about(settings.listen, player, predict, event_name=event_name, is_test=not real)
     if as_json:
         print(json.dumps({"answers": answers, "report": asdict(report)}))
     else:
