@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Protocol
 from zlib import crc32
+
+from questline_core.models.port import ServiceStatus
 
 _BUCKETS = 10_000
 
@@ -21,6 +21,8 @@ class Revision:
     """Its part of the players, in relation to the others' shares."""
     model: str = "spend"
     """Name under which it is asked there."""
+    version: str = ""
+    """The revision that each request names, so that no other one answers; empty for whichever is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,15 @@ class Revisions:
         return next((r for r, end in zip(self.all, ends, strict=True) if point < end), self.all[-1])
 
 
-class RevisionsWatcher(Protocol):
-    """Knows which revisions there are, such as from an InferenceService's traffic."""
+def asked_now(status: ServiceStatus) -> Revisions:
+    """Choose the revisions that get requests: those that answer and have a share, the stable one first.
 
-    def watch(self) -> AsyncIterator[Revisions]:
-        """Give what is so now, and again at every change."""
+    A canary that grows takes players from the stable one only, because its part of the players ends where it ended.
+    """
+    return Revisions(
+        tuple(
+            Revision(address=one.grpc_address, share=one.percent, model=status.name, version=one.revision)
+            for one in status.revisions
+            if one.ready and one.percent
+        )
+    )

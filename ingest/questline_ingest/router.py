@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
 
+from questline_core.models.port import open_model_host
 from questline_ingest.gathered import Gathered, Observe
 from questline_ingest.open_inference import ModelUnavailable, Row
 from questline_ingest.revisions import Revision, Revisions
 from questline_ingest.spend import CHANNEL_OPTIONS, MODEL, OpenInferenceSpend
 from questline_ingest.verdicts import Spend
+from questline_ingest.watcher import following
+
+_RETRY = {
+    "maxAttempts": 5,
+    "initialBackoff": "0.05s",
+    "maxBackoff": "0.5s",
+    "backoffMultiplier": 3,
+    "retryableStatusCodes": ["UNAVAILABLE"],
+}
+AGAIN = ("grpc.service_config", json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": _RETRY}]}))
+"""A pod that goes away breaks its connections; the same question, which changes nothing, is asked of the next pod."""
 
 
 class SpendRouter:
@@ -28,14 +41,14 @@ class SpendRouter:
         """Ask these revisions from now on; requests under way end as they began."""
         for revision in revisions.all:
             if revision.address not in self._channels:
-                channel = grpc.aio.insecure_channel(revision.address, options=CHANNEL_OPTIONS)
-                self._channels[revision.address] = channel
+                options = (*CHANNEL_OPTIONS, AGAIN) if revision.version else CHANNEL_OPTIONS
+                self._channels[revision.address] = grpc.aio.insecure_channel(revision.address, options=options)
         kept = self._asked
         self._asked = {revision: kept.get(revision) or self._open(revision) for revision in revisions.all}
         self._now = revisions
 
     def _open(self, revision: Revision) -> Gathered[Row, Spend]:
-        model = OpenInferenceSpend(self._channels[revision.address], model=revision.model)
+        model = OpenInferenceSpend(self._channels[revision.address], model=revision.model, version=revision.version)
         return Gathered(model, name=MODEL, timeout_s=self._timeout_s, observe=self._observe)
 
     async def ask(self, rows: Sequence[Row], *, players: Sequence[str], timeout_s: float) -> Sequence[Spend]:
@@ -44,6 +57,8 @@ class SpendRouter:
         Raises:
             ModelUnavailable: there is no usable answer within `timeout_s` seconds; its `reason` is a stable word.
         """
+        if not self._now.all:
+            raise ModelUnavailable(MODEL, "unreachable", "no revision of it has answered yet")
         if len(self._now.all) == 1:
             return await self._asked[self._now.all[0]].ask(rows, timeout_s=timeout_s)
         places: dict[Revision, list[int]] = {}
@@ -79,10 +94,17 @@ class SpendRouter:
 
 @asynccontextmanager
 async def open_router(address: str, *, timeout_s: float, observe: Observe) -> AsyncIterator[SpendRouter]:
-    """Ask one revision at host:port, until `use` names others; connects when the first question comes."""
+    """Ask what is at host:port, or the revisions that a model host declares; connects when the first question comes.
+
+    Raises:
+        BadInput: the model host's address is not understood.
+        NotReady: there is no cluster to talk to.
+    """
     router = SpendRouter(timeout_s=timeout_s, observe=observe)
-    router.use(Revisions((Revision(address=address),)))
-    try:
+    async with AsyncExitStack() as opened:
+        opened.push_async_callback(router.close)
+        if address.startswith(("folder:", "kserve:")):
+            await opened.enter_async_context(following(open_model_host(address), MODEL, router.use))
+        else:
+            router.use(Revisions((Revision(address=address),)))
         yield router
-    finally:
-        await router.close()

@@ -19,6 +19,12 @@ def _host_and_port(address: str) -> str:
 
 _LAST_PORT = 65_535
 
+
+def _model_place(address: str) -> str:
+    return address if address.startswith(("folder:", "kserve:")) else _host_and_port(address)
+
+
+ModelPlace = Annotated[str, AfterValidator(_model_place)]
 HostAndPort = Annotated[str, AfterValidator(_host_and_port)]
 
 
@@ -73,8 +79,9 @@ class GatewaySettings(PlatformSettings):
     key_events_per_s: float = Field(default=0.0, ge=0)
     """Events a second that one key may send, in the mean; 0 for no limit."""
 
-    spend_address: HostAndPort = "127.0.0.1:8081"
-    """host:port of the V2 gRPC protocol that serves the model `spend`."""
+    spend_address: ModelPlace = "127.0.0.1:8081"
+    """host:port of the V2 gRPC protocol that serves the model `spend`; or a model host, whose revisions share the
+    players: `kserve:NAMESPACE` or `folder:FOLDER`."""
     spend_timeout_s: float = Field(default=0.25, gt=0)
     """Longest wait for a spend prediction, in seconds; a caller with less time left waits less."""
     spend_prior: Prior = Prior()

@@ -28,8 +28,8 @@ CHANNEL_OPTIONS = (
 class OpenInferenceSpend:
     """The spend model behind a V2 gRPC server."""
 
-    def __init__(self, channel: grpc.aio.Channel, *, model: str = MODEL) -> None:
-        self._name = model
+    def __init__(self, channel: grpc.aio.Channel, *, model: str = MODEL, version: str = "") -> None:
+        self._name, self._version = model, version
         self._infer: grpc.aio.UnaryUnaryMultiCallable[ModelInferRequest, ModelInferResponse] = channel.unary_unary(
             INFER,
             request_serializer=ModelInferRequest.SerializeToString,
@@ -43,7 +43,9 @@ class OpenInferenceSpend:
             ModelUnavailable: reason timeout, unreachable, model_error or bad_answer.
         """
         try:
-            response = await self._infer(write_request(self._name, rows), timeout=timeout_s)
+            request = write_request(self._name, rows)
+            request.model_version = self._version
+            response = await self._infer(request, timeout=timeout_s)
             numbers = read_numbers(response, OUTPUTS, rows=len(rows))
         except grpc.aio.AioRpcError as error:
             raise ModelUnavailable(MODEL, REASONS.get(error.code(), "model_error"), error.details() or "") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -17,6 +17,8 @@ from questline_core.models.port import Manifest, RevisionStatus, ServiceStatus
 
 OWNER = "serving.kserve.io/inferenceservice"
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_LOOK_AGAIN_S = 5
+"""Who follows looks again after this time even if nothing was heard."""
 _GRPC_PORTS = ("h2c", "grpc-v2")
 
 
@@ -75,6 +77,17 @@ class ClusterHost:
             grpc_address=stable.grpc_address,
             revisions=revisions,
         )
+
+    def follow(self, name: str) -> Iterator[ServiceStatus]:
+        """Watch the InferenceService, whose status KServe also writes when pods come and go.
+
+        Raises:
+            NotReady: nothing of this name was applied, or the API server does not answer.
+        """
+        while True:
+            for _ in self.cluster.changes(api.SERVICES, check_label("the service's name", name), for_s=_LOOK_AGAIN_S):
+                yield self.status(name)
+            yield self.status(name)
 
     def services(self) -> list[str]:
         """Name all InferenceServices of the namespace, sorted."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,12 +48,30 @@ class ClusterApi:
 
     def get(self, kind: Kind, name: str) -> Object | None:
         """Read an object; None when there is none."""
-        return self._call("GET", kind, name)
+        found: Object | None = self._call("GET", kind, name)
+        return found
 
     def find(self, kind: Kind, *, label: str = "") -> list[Object]:
         """Read all objects that have a label; a kind that the cluster does not know has none."""
         found = self._call("GET", kind, query=[("labelSelector", label)] if label else [])
         return list((found or {}).get("items", []))
+
+    def changes(self, kind: Kind, name: str, *, for_s: int) -> Iterator[None]:
+        """Tell of one object's state now, and of each change; ends after a time.
+
+        Raises:
+            NotReady: the API server does not answer, or goes away.
+        """
+        query = [("watch", "true"), ("timeoutSeconds", str(for_s)), ("fieldSelector", f"metadata.name={name}")]
+        stream = self._call("GET", kind, query=query, timeout=(_TIMEOUT_S, for_s + _TIMEOUT_S), streamed=True)
+        try:
+            for data in stream.stream():
+                if b"\n" in data:
+                    yield
+        except HTTPError as error:
+            raise self._silent(error) from None
+        finally:
+            stream.close()
 
     def delete(self, kind: Kind, name: str) -> None:
         """Delete an object; one that is not there is gone already."""
@@ -67,7 +86,9 @@ class ClusterApi:
         query: list[tuple[str, str]] | None = None,
         body: Object | None = None,
         content_type: str = "application/json",
-    ) -> Object | None:
+        timeout: float | tuple[float, float] = _TIMEOUT_S,
+        streamed: bool = False,
+    ) -> Any:
         group, plural = kind
         path = f"/{group}/namespaces/{self.namespace}/{plural}" + (f"/{name}" if name else "")
         try:
@@ -80,16 +101,20 @@ class ClusterApi:
                 auth_settings=["BearerToken"],
                 response_type="object",
                 _return_http_data_only=True,
-                _request_timeout=_TIMEOUT_S,
+                _preload_content=not streamed,
+                _request_timeout=timeout,
             )
         except client.ApiException as error:
             if error.status == _NOT_FOUND and method != "PATCH":
                 return None
             raise self._told(error, f"{method} {path}") from None
         except HTTPError as error:
-            host = self.server.configuration.host
-            raise NotReady(f"the API server {host} does not answer ({type(error).__name__})") from None
-        return dict(response)
+            raise self._silent(error) from None
+        return response
+
+    def _silent(self, error: HTTPError) -> NotReady:
+        host = self.server.configuration.host
+        return NotReady(f"the API server {host} does not answer ({type(error).__name__})")
 
     def _told(self, error: client.ApiException, what: str) -> QuestlineError:
         try:

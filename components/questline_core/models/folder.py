@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
@@ -23,6 +24,9 @@ from questline_core.processes import announced, read_ready, write_atomically
 
 _OCCUPANT = "process"
 """Name under which the process that obeys a folder announces itself there."""
+
+_LOOK_EVERY_S = 0.5
+"""Who follows a folder reads it this often."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +153,16 @@ class FolderHost:
             raise NotReady(f"no InferenceService {name!r} lies in {self._folder.manifests}; apply one first")
         last, generation = self._folder.reported(name) or (None, "")
         return last if last and generation == found.generation else self._unreported(found, last)
+
+    def follow(self, name: str) -> Iterator[ServiceStatus]:
+        """Look at the folder twice a second.
+
+        Raises:
+            NotReady: nothing of this name was applied.
+        """
+        while True:
+            yield self.status(name)
+            time.sleep(_LOOK_EVERY_S)
 
     def services(self) -> list[str]:
         """Name all InferenceServices, sorted."""

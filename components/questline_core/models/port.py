@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -74,6 +74,13 @@ class ModelHost(Protocol):
 
         Raises:
             NotReady: nothing of this name was applied.
+        """
+
+    def follow(self, name: str) -> Iterator[ServiceStatus]:
+        """Give what `status` tells, now and again whenever it may have changed; waits in between, and never ends.
+
+        Raises:
+            NotReady: as `status`; whoever follows asks anew.
         """
 
     def services(self) -> list[str]:
