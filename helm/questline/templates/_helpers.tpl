@@ -39,7 +39,7 @@ capabilities:
 - name: QUESTLINE_HOME
   value: /var/questline
 - name: QUESTLINE_MODEL_HOST
-  value: kserve:{{ .Release.Namespace }}
+  value: kserve:{{ .Release.Namespace }}{{ if .Values.storage.enabled }}?claim={{ include "questline.claim" . }}&root=/var/questline{{ end }}
 {{- with .Values.addresses.broker }}
 - name: QUESTLINE_BROKER
   value: {{ . | quote }}
@@ -61,13 +61,17 @@ capabilities:
 {{- end }}
 {{- end }}
 
+{{- define "questline.claim" -}}
+{{- .Values.storage.existingClaim | default (printf "%s-home" .Release.Name) }}
+{{- end }}
+
 {{- define "questline.volumes" -}}
 - name: tmp
   emptyDir: {}
 - name: home
   {{- if .Values.storage.enabled }}
   persistentVolumeClaim:
-    claimName: {{ .Values.storage.existingClaim | default (printf "%s-home" .Release.Name) }}
+    claimName: {{ include "questline.claim" . }}
   {{- else }}
   emptyDir: {}
   {{- end }}
