@@ -70,6 +70,7 @@ generate: setup ## Make the generated files again from the .proto files
 	$(BIN)/questline events schema --format markdown > docs/events.md
 	$(BIN)/questline events schema --format bigquery --table events > terraform/schemas/events.json
 	$(BIN)/questline events schema --format bigquery --table rejects > terraform/schemas/rejects.json
+	$(BIN)/questline events schema --format bigquery --table predictions > terraform/schemas/predictions.json
 	$(BIN)/questline events schema --format pubsub > terraform/schemas/event.proto
 
 sdk: setup ## Stubs for TypeScript, C++ and C# into dist/sdk, compiled where the toolchain is at hand

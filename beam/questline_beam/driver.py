@@ -12,11 +12,11 @@ import pyarrow as pa
 import structlog
 
 from questline_beam.embedded import EmbeddedRows, Outcome
-from questline_beam.tables import EVENT_KEY, REJECT_KEY
+from questline_beam.tables import EVENT_KEY, PREDICTION_KEY, REJECT_KEY
 from questline_core.broker.port import Broker, Delivery
 from questline_core.events.sieve import ahead, late
 from questline_core.privacy.forgotten import PLAYER, Forgotten
-from questline_core.warehouse.port import EVENTS, REJECTS, Appended, Warehouse
+from questline_core.warehouse.port import EVENTS, PREDICTIONS, REJECTS, Appended, Warehouse
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
 LOOK_AGAIN_S = 0.1
@@ -37,6 +37,8 @@ class Progress:
     """What this process has done since it started, and what waits."""
 
     rows: int = 0
+    predictions: int = 0
+    """Rows of what models answered."""
     duplicates: int = 0
     rejects: int = 0
     forgotten: int = 0
@@ -127,7 +129,8 @@ class Driver:
 
     def _write(self, deliveries: Sequence[Delivery], stop: threading.Event | None) -> None:
         outcome = self.rows.run([delivery.message for delivery in deliveries])
-        results = outcome.rows.num_rows + outcome.rejects.num_rows + outcome.duplicates
+        results = sum(table.num_rows for table in (outcome.rows, outcome.predictions, outcome.rejects))
+        results += outcome.duplicates
         if results != len(deliveries):
             raise RuntimeError(f"{len(deliveries)} messages became {results} results; nothing of them is written")
         outcome = self._without_forgotten(outcome, again=any(delivery.attempt > 1 for delivery in deliveries))
@@ -141,8 +144,12 @@ class Driver:
         rejects = self._append(REJECTS, outcome.rejects, key=REJECT_KEY, stop=stop)
         self.progress.rejects += rejects.rows
         self.progress.duplicates += rejects.skipped
+        predictions = self._append(PREDICTIONS, outcome.predictions, key=PREDICTION_KEY, stop=stop)
+        self.progress.predictions += predictions.rows
+        self.progress.duplicates += predictions.skipped
         if self.forgotten:
             self.forgotten.settle(EVENTS, outcome.rows)
+            self.forgotten.settle(PREDICTIONS, outcome.predictions)
         self.on_players(_players(outcome.rows))
 
     def _without_forgotten(self, outcome: Outcome, *, again: bool) -> Outcome:
@@ -151,12 +158,14 @@ class Driver:
             return outcome
         self.forgotten.refresh()
         rows, rejects = self.forgotten.without(outcome.rows), self.forgotten.without_rejects(outcome.rejects)
-        left_out = outcome.rows.num_rows - rows.num_rows
+        predictions = self.forgotten.without(outcome.predictions)
+        left_out = outcome.rows.num_rows - rows.num_rows + outcome.predictions.num_rows - predictions.num_rows
         if again and left_out:
-            gone = self.forgotten.among(_players(outcome.rows))
-            self.warehouse.erase(EVENTS, column=PLAYER, values=gone)
+            for table, written in ((EVENTS, outcome.rows), (PREDICTIONS, outcome.predictions)):
+                if gone := self.forgotten.among(_players(written)):
+                    self.warehouse.erase(table, column=PLAYER, values=gone)
         self.progress.forgotten += left_out + outcome.rejects.num_rows - rejects.num_rows
-        return replace(outcome, rows=rows, rejects=rejects)
+        return replace(outcome, rows=rows, predictions=predictions, rejects=rejects)
 
     def _append(self, table: str, rows: pa.Table, *, key: str, stop: threading.Event | None) -> Appended:
         if not rows.num_rows:

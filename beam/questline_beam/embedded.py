@@ -10,13 +10,14 @@ from typing import Any
 import pyarrow as pa
 from apache_beam.pvalue import TaggedOutput
 
-from questline_beam.tables import EVENT_SCHEMA
+from questline_beam.tables import EVENT_SCHEMA, PREDICTION_SCHEMA
 from questline_beam.transforms.batch_rules import ApplyRule
 from questline_beam.transforms.batches import Batch
 from questline_beam.transforms.decode import decode
 from questline_beam.transforms.deduplicate import without_copies
 from questline_beam.transforms.rejects import to_reject_table
 from questline_beam.transforms.rows import encode
+from questline_beam.transforms.served import served_rows
 from questline_beam.transforms.validate import validate
 from questline_core.broker.port import Message
 from questline_core.pb.broker_pb2 import Reject
@@ -24,9 +25,10 @@ from questline_core.pb.broker_pb2 import Reject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a batch of messages became: messages = rows + rejects + duplicates."""
+    """What a batch of messages became: messages = rows + predictions + rejects + duplicates."""
 
     rows: pa.Table
+    predictions: pa.Table
     rejects: pa.Table
     duplicates: int
     """Copies within the batch that were seen without the warehouse."""
@@ -57,14 +59,21 @@ class EmbeddedRows:
     def __init__(self, *, title: str) -> None:
         """Prepare the steps; `title` is that of events that bring none."""
         self._decode, self._encode = ApplyRule(decode), ApplyRule(encode)
+        self._served = ApplyRule(served_rows)
         self._validate = ApplyRule(partial(validate, title=title))
 
     def run(self, messages: Sequence[Message]) -> Outcome:
-        """Make rows and rejects of these messages; nothing is stored yet."""
+        """Make rows, predictions and rejects of these messages; nothing is stored yet."""
         run, rows, duplicates = _Run(), [EVENT_SCHEMA.empty_table()], 0
         for read in run.through(self._decode, Batch(messages)) if messages else ():
             for valid in run.through(self._validate, read):
                 unique = without_copies(valid)
                 duplicates += len(valid) - len(unique)
                 rows += run.through(self._encode, unique)
-        return Outcome(rows=pa.concat_tables(rows), rejects=to_reject_table(run.rejects), duplicates=duplicates)
+        answers = [PREDICTION_SCHEMA.empty_table(), *run.through(self._served, Batch(messages))]
+        return Outcome(
+            rows=pa.concat_tables(rows),
+            predictions=pa.concat_tables(answers),
+            rejects=to_reject_table(run.rejects),
+            duplicates=duplicates,
+        )

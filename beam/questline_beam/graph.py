@@ -6,20 +6,21 @@ import apache_beam as beam
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from questline_beam.tables import EVENT_KEY, REJECT_KEY
+from questline_beam.tables import EVENT_KEY, PREDICTION_KEY, REJECT_KEY
 from questline_beam.transforms import Batch, RejectRows, TelemetryRows
 from questline_beam.transforms.forget import DropForgotten
 from questline_beam.transforms.gather import Gather
+from questline_beam.transforms.served import ServedRows
 from questline_beam.transforms.sessions import Sessions
 from questline_beam.transforms.store import AppendTo, Publish
 from questline_core.broker.port import Message
 from questline_core.events.sessions import SESSION_KEY, SESSIONS
 from questline_core.settings import PlatformSettings
-from questline_core.warehouse.port import EVENTS, REJECTS
+from questline_core.warehouse.port import EVENTS, PREDICTIONS, REJECTS
 
 
 class Stream(beam.PTransform[PCollection[Message], None]):
-    """Messages become rows of events, sessions and rejects; what broke the contract goes to a topic, too.
+    """Messages become rows of events, sessions, predictions and rejects; what broke the contract goes to a topic, too.
 
     The labels are a contract: a job that runs can be updated only by a graph that has the same ones.
     """
@@ -38,7 +39,18 @@ class Stream(beam.PTransform[PCollection[Message], None]):
         rows = telemetry.rows | "Forgotten players" >> DropForgotten(self._settings)
         events = rows | "Events" >> AppendTo(to, EVENTS, key=EVENT_KEY)
         events.stored | "Sessions" >> Sessions() | "Session rows" >> AppendTo(to, SESSIONS, key=SESSION_KEY)
-        rejects = (telemetry.rejects, events.refused) | "All dead letters" >> beam.Flatten()
+        answers, garbage = batches | "Served answers" >> ServedRows()
+        predictions = (
+            answers
+            | "Forgotten players of answers" >> DropForgotten(self._settings, PREDICTIONS)
+            | "Predictions" >> AppendTo(to, PREDICTIONS, key=PREDICTION_KEY)
+        )
+        rejects = (
+            telemetry.rejects,
+            garbage,
+            events.refused,
+            predictions.refused,
+        ) | "All dead letters" >> beam.Flatten()
         rejects | "Reject rows" >> RejectRows() | "Rejects" >> AppendTo(to, REJECTS, key=REJECT_KEY)
         if self._dead_letters:
             rejects | "Dead letters" >> beam.ParDo(Publish(self._dead_letters))

@@ -126,7 +126,7 @@ module "warehouse" {
 
   project             = var.project
   location            = var.location
-  schemas             = { for table in ["events", "rejects"] : table => file("${path.module}/../schemas/${table}.json") }
+  schemas             = { for table in ["events", "rejects", "predictions"] : table => file("${path.module}/../schemas/${table}.json") }
   event_days          = var.event_days
   writers             = local.dataset_writers
   readers             = local.dataset_readers

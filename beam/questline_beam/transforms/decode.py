@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from questline_beam.transforms.batch_rules import sides_of
 from questline_beam.transforms.batches import Arrived, Batch
 from questline_beam.transforms.rejects import from_gateway, is_reject, rejected
+from questline_beam.transforms.served import is_served
 from questline_core.broker.port import Message
 from questline_core.events.checks import Problem
 from questline_core.events.wire import read
@@ -20,12 +21,15 @@ from questline_core.pb.telemetry_pb2 import Event
 
 
 def decode(batch: Batch[Message]) -> tuple[Arrived, Batch[Reject]]:
-    """Read a batch; what the gateway rejected, and what is no event, goes to the dead-letter side."""
+    """Read a batch; what the gateway rejected, and what is no event, goes to the dead-letter side.
+
+    Answers of models are left to `served`.
+    """
     events, rejects = list[Message](), Batch[Reject]()
     for message in batch:
         if is_reject(message):
             rejects.append(_read_reject(message))
-        else:
+        elif not is_served(message):
             events.append(message)
     pieces = list(_readable(events, rejects))
     messages = [message for piece in pieces for message in piece.messages]

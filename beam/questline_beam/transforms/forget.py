@@ -22,8 +22,8 @@ LOOK_AGAIN_S = 10.0
 class KeepOthers(beam.DoFn):
     """Leaves out rows of forgotten players, and counts them."""
 
-    def __init__(self, settings: PlatformSettings) -> None:
-        self._settings = settings
+    def __init__(self, settings: PlatformSettings, table: str) -> None:
+        self._settings, self._table = settings, table
         self._warehouse: Warehouse | None = None
         self._forgotten: Forgotten | None = None
         self._looked_s = 0.0
@@ -46,19 +46,19 @@ class KeepOthers(beam.DoFn):
             self._forgotten.refresh()
             self._looked_s = time.monotonic()
         others = self._forgotten.without(rows)
-        Metrics.counter(EVENTS, "forgotten").inc(rows.num_rows - others.num_rows)
+        Metrics.counter(self._table, "forgotten").inc(rows.num_rows - others.num_rows)
         if others.num_rows:
             yield others
 
 
 class DropForgotten(beam.PTransform[PCollection[pa.Table], PCollection[pa.Table]]):
-    """Tables of events lose rows of forgotten players."""
+    """Tables lose rows of forgotten players, and count them under the name of the table they go to."""
 
-    def __init__(self, settings: PlatformSettings) -> None:
+    def __init__(self, settings: PlatformSettings, table: str = EVENTS) -> None:
         """Set where the table of forgotten players and the key are found."""
         super().__init__()
-        self._settings = settings
+        self._settings, self._table = settings, table
 
     def expand(self, rows: PCollection[pa.Table]) -> PCollection[pa.Table]:
         """See the class."""
-        return rows | "Keep others" >> beam.ParDo(KeepOthers(self._settings)).with_output_types(pa.Table)
+        return rows | "Keep others" >> beam.ParDo(KeepOthers(self._settings, self._table)).with_output_types(pa.Table)

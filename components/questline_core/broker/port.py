@@ -10,8 +10,8 @@ from questline_core.adapters import open_adapter
 MAX_ATTEMPTS = 5
 """A message that was delivered this often without an acknowledgement becomes a dead letter."""
 
-EVENT, REJECT = "event", "reject"
-"""Values of the attribute `kind`: a serialized `Event`, or a serialized `Reject`."""
+EVENT, REJECT, SERVED = "event", "reject", "served"
+"""Values of the attribute `kind`: a serialized `Event`, `Reject` or `Served`."""
 
 MESSAGE_ID = "message_id"
 """Attribute that the broker sets when it delivers: the same on every delivery of a message, and on no other message."""

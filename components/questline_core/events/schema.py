@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from google.protobuf.message import Message
 
 from questline_core.events.columns import Column, Kind, columns
-from questline_core.pb.broker_pb2 import Reject
+from questline_core.pb.broker_pb2 import Reject, Served
 from questline_core.pb.telemetry_pb2 import Event
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TABLES: Mapping[str, type[Message]] = {"events": Event, "rejects": Reject}
+TABLES: Mapping[str, type[Message]] = {"events": Event, "rejects": Reject, "predictions": Served}
 """The tables of the dataset `telemetry`, and the message that is the contract of each."""
 
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from questline_core.pb import telemetry_pb2 as questline__core_dot_pb_dot_telemetry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equestline_core/pb/broker.proto\x12\x13questline.broker.v1\x1a!questline_core/pb/telemetry.proto\"\xa9\x01\n\x06Reject\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0btime_micros\x18\x06 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x07 \x01(\t\x12\r\n\x05title\x18\x08 \x01(\t\x12\x18\n\nmessage_id\x18\t \x01(\tB\x04\xb0\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equestline_core/pb/broker.proto\x12\x13questline.broker.v1\x1a!questline_core/pb/telemetry.proto\"\xa9\x01\n\x06Reject\x12\x0f\n\x07payload\x18\x01 \x01(\x0c\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x05\x66ield\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x13\n\x0btime_micros\x18\x06 \x01(\x03\x12\x10\n\x08\x65vent_id\x18\x07 \x01(\t\x12\r\n\x05title\x18\x08 \x01(\t\x12\x18\n\nmessage_id\x18\t \x01(\tB\x04\xb0\xbb\x18\x01\"\xb6\x03\n\x06Served\x12\x1b\n\rprediction_id\x18\x01 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x16\n\x08\x65vent_id\x18\x02 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x13\n\x05model\x18\x03 \x01(\tB\x04\xb0\xbb\x18\x01\x12\x10\n\x08revision\x18\x04 \x01(\t\x12\x0e\n\x06source\x18\x05 \x01(\t\x12\x0e\n\x06reason\x18\x06 \x01(\t\x12\x1c\n\x0euser_pseudo_id\x18\x07 \x01(\tB\x04\xb0\xbb\x18\x01\x12\r\n\x05title\x18\x08 \x01(\t\x12\x12\n\nevent_name\x18\t \x01(\t\x12\x17\n\x0f\x65vent_timestamp\x18\n \x01(\x03\x12\x1d\n\x0bserved_time\x18\x0b \x01(\x03\x42\x08\xa8\xbb\x18\x01\xb0\xbb\x18\x01\x12\x0f\n\x07is_test\x18\x0c \x01(\x08\x12\r\n\x05value\x18\r \x01(\x01\x12\x18\n\x0blower_bound\x18\x0e \x01(\x01H\x00\x88\x01\x01\x12\x18\n\x0bupper_bound\x18\x0f \x01(\x01H\x01\x88\x01\x01\x12\x13\n\x0bprobability\x18\x10 \x01(\x01\x12.\n\x08\x66\x65\x61tures\x18\x11 \x03(\x0b\x32\x1c.questline.broker.v1.FeatureB\x0e\n\x0c_lower_boundB\x0e\n\x0c_upper_bound\"S\n\x07\x46\x65\x61ture\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x13\n\x06number\x18\x02 \x01(\x01H\x00\x88\x01\x01\x12\x11\n\x04text\x18\x03 \x01(\tH\x01\x88\x01\x01\x42\t\n\x07_numberB\x07\n\x05_textb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,6 +34,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REJECT'].fields_by_name['message_id']._loaded_options = None
   _globals['_REJECT'].fields_by_name['message_id']._serialized_options = b'\260\273\030\001'
+  _globals['_SERVED'].fields_by_name['prediction_id']._loaded_options = None
+  _globals['_SERVED'].fields_by_name['prediction_id']._serialized_options = b'\260\273\030\001'
+  _globals['_SERVED'].fields_by_name['event_id']._loaded_options = None
+  _globals['_SERVED'].fields_by_name['event_id']._serialized_options = b'\260\273\030\001'
+  _globals['_SERVED'].fields_by_name['model']._loaded_options = None
+  _globals['_SERVED'].fields_by_name['model']._serialized_options = b'\260\273\030\001'
+  _globals['_SERVED'].fields_by_name['user_pseudo_id']._loaded_options = None
+  _globals['_SERVED'].fields_by_name['user_pseudo_id']._serialized_options = b'\260\273\030\001'
+  _globals['_SERVED'].fields_by_name['served_time']._loaded_options = None
+  _globals['_SERVED'].fields_by_name['served_time']._serialized_options = b'\250\273\030\001\260\273\030\001'
   _globals['_REJECT']._serialized_start=91
   _globals['_REJECT']._serialized_end=260
+  _globals['_SERVED']._serialized_start=263
+  _globals['_SERVED']._serialized_end=701
+  _globals['_FEATURE']._serialized_start=703
+  _globals['_FEATURE']._serialized_end=786
 # @@protoc_insertion_point(module_scope)

@@ -4,7 +4,9 @@ isort:skip_file
 What travels through the broker beside events."""
 
 import builtins
+import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.internal.containers
 import google.protobuf.message
 import sys
 import typing
@@ -65,3 +67,126 @@ class Reject(google.protobuf.message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
 
 Global___Reject: typing_extensions.TypeAlias = Reject
+
+@typing.final
+class Served(google.protobuf.message.Message):
+    """An answer of a model that a game client was given: some of all, to be held against what came of it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PREDICTION_ID_FIELD_NUMBER: builtins.int
+    EVENT_ID_FIELD_NUMBER: builtins.int
+    MODEL_FIELD_NUMBER: builtins.int
+    REVISION_FIELD_NUMBER: builtins.int
+    SOURCE_FIELD_NUMBER: builtins.int
+    REASON_FIELD_NUMBER: builtins.int
+    USER_PSEUDO_ID_FIELD_NUMBER: builtins.int
+    TITLE_FIELD_NUMBER: builtins.int
+    EVENT_NAME_FIELD_NUMBER: builtins.int
+    EVENT_TIMESTAMP_FIELD_NUMBER: builtins.int
+    SERVED_TIME_FIELD_NUMBER: builtins.int
+    IS_TEST_FIELD_NUMBER: builtins.int
+    VALUE_FIELD_NUMBER: builtins.int
+    LOWER_BOUND_FIELD_NUMBER: builtins.int
+    UPPER_BOUND_FIELD_NUMBER: builtins.int
+    PROBABILITY_FIELD_NUMBER: builtins.int
+    FEATURES_FIELD_NUMBER: builtins.int
+    prediction_id: builtins.str
+    """Event id, slash, model: a call that is sent again makes no second row."""
+    event_id: builtins.str
+    """The event with which the game asked."""
+    model: builtins.str
+    """What was asked: spend or churn."""
+    revision: builtins.str
+    """The model version that answered, or the generation of the lookup; empty when none did."""
+    source: builtins.str
+    """FRESH, STALE or DEFAULT."""
+    reason: builtins.str
+    """Why it is not fresh."""
+    user_pseudo_id: builtins.str
+    title: builtins.str
+    event_name: builtins.str
+    """Kind of the event."""
+    event_timestamp: builtins.int
+    """Of the event, microseconds since 1970-01-01 UTC."""
+    served_time: builtins.int
+    """When the answer was given."""
+    is_test: builtins.bool
+    value: builtins.float
+    """Of spend the expected amount, of churn the probability."""
+    lower_bound: builtins.float
+    upper_bound: builtins.float
+    probability: builtins.float
+    @property
+    def features(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___Feature]:
+        """The inputs that the model was asked with; none when it was not asked."""
+
+    def __init__(
+        self,
+        *,
+        prediction_id: builtins.str = ...,
+        event_id: builtins.str = ...,
+        model: builtins.str = ...,
+        revision: builtins.str = ...,
+        source: builtins.str = ...,
+        reason: builtins.str = ...,
+        user_pseudo_id: builtins.str = ...,
+        title: builtins.str = ...,
+        event_name: builtins.str = ...,
+        event_timestamp: builtins.int = ...,
+        served_time: builtins.int = ...,
+        is_test: builtins.bool = ...,
+        value: builtins.float = ...,
+        lower_bound: builtins.float | None = ...,
+        upper_bound: builtins.float | None = ...,
+        probability: builtins.float = ...,
+        features: collections.abc.Iterable[Global___Feature] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: typing_extensions.TypeAlias = typing.Literal["_lower_bound", b"_lower_bound", "_upper_bound", b"_upper_bound", "lower_bound", b"lower_bound", "upper_bound", b"upper_bound"]
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["_lower_bound", b"_lower_bound", "_upper_bound", b"_upper_bound", "event_id", b"event_id", "event_name", b"event_name", "event_timestamp", b"event_timestamp", "features", b"features", "is_test", b"is_test", "lower_bound", b"lower_bound", "model", b"model", "prediction_id", b"prediction_id", "probability", b"probability", "reason", b"reason", "revision", b"revision", "served_time", b"served_time", "source", b"source", "title", b"title", "upper_bound", b"upper_bound", "user_pseudo_id", b"user_pseudo_id", "value", b"value"]
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__lower_bound: typing_extensions.TypeAlias = typing.Literal["lower_bound"]
+    _WhichOneofArgType__lower_bound: typing_extensions.TypeAlias = typing.Literal["_lower_bound", b"_lower_bound"]
+    _WhichOneofReturnType__upper_bound: typing_extensions.TypeAlias = typing.Literal["upper_bound"]
+    _WhichOneofArgType__upper_bound: typing_extensions.TypeAlias = typing.Literal["_upper_bound", b"_upper_bound"]
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__lower_bound) -> _WhichOneofReturnType__lower_bound | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__upper_bound) -> _WhichOneofReturnType__upper_bound | None: ...
+
+Global___Served: typing_extensions.TypeAlias = Served
+
+@typing.final
+class Feature(google.protobuf.message.Message):
+    """One input of a model: a number, a text, or neither when it is not known."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: builtins.int
+    NUMBER_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    name: builtins.str
+    number: builtins.float
+    text: builtins.str
+    def __init__(
+        self,
+        *,
+        name: builtins.str = ...,
+        number: builtins.float | None = ...,
+        text: builtins.str | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: typing_extensions.TypeAlias = typing.Literal["_number", b"_number", "_text", b"_text", "number", b"number", "text", b"text"]
+    def HasField(self, field_name: _HasFieldArgType) -> builtins.bool: ...
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["_number", b"_number", "_text", b"_text", "name", b"name", "number", b"number", "text", b"text"]
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__number: typing_extensions.TypeAlias = typing.Literal["number"]
+    _WhichOneofArgType__number: typing_extensions.TypeAlias = typing.Literal["_number", b"_number"]
+    _WhichOneofReturnType__text: typing_extensions.TypeAlias = typing.Literal["text"]
+    _WhichOneofArgType__text: typing_extensions.TypeAlias = typing.Literal["_text", b"_text"]
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__number) -> _WhichOneofReturnType__number | None: ...
+    @typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__text) -> _WhichOneofReturnType__text | None: ...
+
+Global___Feature: typing_extensions.TypeAlias = Feature

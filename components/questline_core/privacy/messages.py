@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from google.protobuf.message import DecodeError
 
-from questline_core.broker.port import REJECT, Broker, Message
-from questline_core.pb.broker_pb2 import Reject
+from questline_core.broker.port import REJECT, SERVED, Broker, Message
+from questline_core.pb.broker_pb2 import Reject, Served
 from questline_core.pb.telemetry_pb2 import Event
 
 
@@ -27,8 +27,11 @@ def payload_names(payload: bytes, player: str) -> bool:
 
 
 def message_names(message: Message, player: str) -> bool:
-    """Tell whether a message of the broker is of a player: an event, or what was rejected."""
+    """Tell whether a message of the broker is of a player: an event, what was rejected, or what a model answered."""
     payload = message.data
+    if message.attributes.get("kind") == SERVED:
+        with contextlib.suppress(DecodeError):
+            return Served.FromString(payload).user_pseudo_id == player
     if message.attributes.get("kind") == REJECT:
         with contextlib.suppress(DecodeError):
             payload = Reject.FromString(payload).payload

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 EVENTS = "telemetry.events"
 """Its days can be replaced one by one: see `DAYS`."""
 REJECTS = "telemetry.rejects"
+PREDICTIONS = "telemetry.predictions"
 DAYS: Mapping[str, str] = {EVENTS: "event_date"}
 """The DATE column that divides a table of the project into days; others say it with PARTITION BY."""
 

@@ -31,6 +31,7 @@ class TableName(StrEnum):
 
     EVENTS = "events"
     REJECTS = "rejects"
+    PREDICTIONS = "predictions"
 
 
 @events.command("import")

@@ -70,6 +70,23 @@ resource "google_bigquery_table" "rejects" {
   }
 }
 
+resource "google_bigquery_table" "predictions" {
+  project             = var.project
+  dataset_id          = google_bigquery_dataset.this["telemetry"].dataset_id
+  table_id            = "predictions"
+  description         = "Some of the answers that game clients were given, with what the models were asked."
+  schema              = var.schemas["predictions"]
+  clustering          = ["model", "user_pseudo_id"]
+  labels              = var.labels
+  deletion_protection = var.deletion_protection
+
+  time_partitioning {
+    type          = "DAY"
+    field         = "served_time"
+    expiration_ms = var.prediction_days == 0 ? null : var.prediction_days * local.day_ms
+  }
+}
+
 resource "google_bigquery_table" "events_a_day" {
   project             = var.project
   dataset_id          = google_bigquery_dataset.this["telemetry"].dataset_id

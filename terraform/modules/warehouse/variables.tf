@@ -13,8 +13,8 @@ variable "schemas" {
   type        = map(string)
 
   validation {
-    condition     = contains(keys(var.schemas), "events") && contains(keys(var.schemas), "rejects")
-    error_message = "The tables events and rejects need a schema each."
+    condition     = length(setsubtract(["events", "rejects", "predictions"], keys(var.schemas))) == 0
+    error_message = "The tables events, rejects and predictions need a schema each."
   }
 }
 
@@ -33,6 +33,12 @@ variable "reject_days" {
   description = "How many days rejected events are kept for a replay."
   type        = number
   default     = 90
+}
+
+variable "prediction_days" {
+  description = "How many days the sample of served predictions is kept; 0 keeps it for ever."
+  type        = number
+  default     = 365
 }
 
 variable "writers" {

@@ -11,7 +11,7 @@ from google.cloud import bigquery
 from questline_core.errors import BadInput
 from questline_core.events.schema import TABLES, arrow_schema, bigquery_schema
 from questline_core.warehouse.columns import same_columns
-from questline_core.warehouse.port import DAYS, EVENTS, REJECTS
+from questline_core.warehouse.port import DAYS, EVENTS, PREDICTIONS, REJECTS
 
 _ARROW: Mapping[str, pa.DataType] = {
     "STRING": pa.string(),
@@ -45,7 +45,11 @@ _BIGQUERY: tuple[tuple[Callable[[pa.DataType], bool], str], ...] = (
 )
 
 
-_CLUSTERS: Mapping[str, tuple[str, ...]] = {EVENTS: ("user_pseudo_id", "event_name"), REJECTS: ("reason",)}
+_CLUSTERS: Mapping[str, tuple[str, ...]] = {
+    EVENTS: ("user_pseudo_id", "event_name"),
+    REJECTS: ("reason",),
+    PREDICTIONS: ("model", "user_pseudo_id"),
+}
 """The columns by which rows of a day lie together, so that a query reads less; the same as terraform/ says."""
 _CONTRACTS = {f"telemetry.{name}": message for name, message in TABLES.items()}
 

@@ -3,7 +3,7 @@ mock_provider "google" {}
 variables {
   project  = "questline-test"
   location = "EU"
-  schemas  = { events = "[]", rejects = "[]" }
+  schemas  = { events = "[]", rejects = "[]", predictions = "[]" }
 }
 
 run "events_are_partitioned_by_their_day_and_clustered_by_player" {
