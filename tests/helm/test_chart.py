@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-CHART = Path(__file__).parents[2] / "helm" / "questline"
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "helm" / "questline"
 CLOUD = ("--set=addresses.broker=pubsub:game/events", "--set=addresses.warehouse=bigquery:game/EU")
 PRESETS = {"laptop": (), "autopilot": CLOUD, "production": CLOUD}
 EVERYTHING = ("--set=load.enabled=true", "--set=monitoring.podMonitoring=true", "--set=monitoring.dashboards=true")
@@ -82,6 +83,24 @@ def test_rights_name_what_they_allow(objects: list[dict[str, Any]]) -> None:
     for rule in (rule for role in roles for rule in role["rules"]):
         assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
         assert "secrets" not in rule["resources"]
+
+
+def test_roles_allow_what_those_for_kserve_allow(objects: list[dict[str, Any]]) -> None:
+    told = {made["metadata"]["name"]: made["rules"] for made in objects if made["kind"] == "Role"}
+    by_hand = yaml.safe_load_all((ROOT / "kserve" / "rbac.yaml").read_text())
+    wanted = {made["metadata"]["name"]: made["rules"] for made in by_hand if made["kind"] == "Role"}
+
+    assert told == {"game-look": wanted["questline-watch"], "game-roll-out": wanted["questline-rollout"]}
+
+
+def test_the_runtime_is_the_one_for_kserve_but_for_image_and_size(objects: list[dict[str, Any]]) -> None:
+    (told,) = (made["spec"] for made in objects if made["kind"] == "ServingRuntime")
+    wanted = yaml.safe_load((ROOT / "kserve" / "runtime.yaml").read_text())["spec"]
+    for spec in (told, wanted):
+        for name in ("image", "imagePullPolicy", "resources"):
+            spec["containers"][0].pop(name, None)
+
+    assert told == wanted
 
 
 def test_only_pods_that_ask_the_api_server_hold_a_token_for_it(objects: list[dict[str, Any]]) -> None:
