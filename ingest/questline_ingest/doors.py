@@ -36,7 +36,13 @@ async def opened_doors(
             files = Files.of(settings)
             tls = http_context(files) if files else None
             at["http"] = await opened.enter_async_context(
-                served(app, settings.http_listen, setting="QUESTLINE_HTTP_LISTEN", tls=tls)
+                served(
+                    app,
+                    settings.http_listen,
+                    setting="QUESTLINE_HTTP_LISTEN",
+                    tls=tls,
+                    shared=settings.processes > 1,
+                )
             )
             if tls and files:
                 following = asyncio.create_task(_follow(tls, files))
@@ -44,7 +50,9 @@ async def opened_doors(
         if settings.tcp_listen:
             longest = Budget(spend_s=settings.spend_timeout_s, churn_s=settings.churn_timeout_s)
             door = TcpDoor(gateway, admission, gate, longest=longest)
-            at["tcp"] = await opened.enter_async_context(listening(door, settings.tcp_listen))
+            at["tcp"] = await opened.enter_async_context(
+                listening(door, settings.tcp_listen, shared=settings.processes > 1)
+            )
         yield at
 
 

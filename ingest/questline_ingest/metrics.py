@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import asdict
 
-from prometheus_client import CollectorRegistry, Histogram
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -49,6 +49,10 @@ class Metrics:
             registry=self.registry,
         )
 
+    async def text(self) -> bytes:
+        """Write everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
     def of_model(self, model: str) -> Observe:
         """Give what is to be told of each request to this model."""
 
@@ -90,6 +94,12 @@ class _Now(Collector):
             problems.add_metric([reason], number)
         yield events
         yield problems
+        sampled = CounterMetricFamily(
+            "questline_gateway_sampled_answers", "Answers chosen to be kept, by what became of them", labels=["outcome"]
+        )
+        for outcome, number in self._gateway.sample.counts.items():
+            sampled.add_metric([outcome], number)
+        yield sampled
         yield CounterMetricFamily(
             "questline_gateway_stored_bytes", "Bytes of payload made durable", self._gateway.storing.stored_bytes
         )

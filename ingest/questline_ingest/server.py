@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager, suppress
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
+from dataclasses import asdict, dataclass, fields
 from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,18 +14,19 @@ import structlog
 from grpc_health.v1 import health_pb2_grpc
 
 from questline_core.broker.port import Broker, open_broker
-from questline_core.errors import BadInput, NotReady
+from questline_core.errors import BadInput
 from questline_core.features.online import spend_inputs
 from questline_core.features.store import FeatureStore, open_reader
 from questline_core.lookup import signing_key
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.processes import ReadyFile, announced
+from questline_ingest.addresses import cannot_listen, require_free
 from questline_ingest.admission import Admission
 from questline_ingest.auth.gate import open_gate, require_closed
 from questline_ingest.auth.tls import Files, grpc_credentials
 from questline_ingest.churn import MappedLookup, open_churn_model, refreshed
 from questline_ingest.doors import opened_doors
-from questline_ingest.gateway import Budget, Gateway
+from questline_ingest.gateway import Budget, Counts, Gateway
 from questline_ingest.health import Health
 from questline_ingest.http.admin import admin_app
 from questline_ingest.http.serving import served
@@ -36,14 +35,16 @@ from questline_ingest.open_inference import Row
 from questline_ingest.predictions import ChurnPredictions, LastAnswers, SpendModel, SpendPredictions
 from questline_ingest.recent import RecentIds
 from questline_ingest.router import open_router
+from questline_ingest.served import open_served
 from questline_ingest.servicer import SERVICE, IngestService
 from questline_ingest.settings import GatewaySettings
+from questline_ingest.stopping import told_to_stop
 from questline_ingest.verdicts import Spend
 
 log = structlog.get_logger()
 
 PROCESS = "gateway"
-_SPOOL = "gateway-0"
+COUNTS = tuple(one.name for one in fields(Counts))
 _REPORT_EVERY_S = 1.0
 _STREAMS_PER_CONNECTION = 100
 
@@ -71,6 +72,7 @@ async def opened_gateway(settings: GatewaySettings, broker: Broker, metrics: Met
                 settings.churn_address, mapped, timeout_s=settings.churn_timeout_s, observe=metrics.of_model("churn")
             )
         )
+        sample = await opened.enter_async_context(open_served(broker, share=settings.served_share))
         yield Gateway(
             broker,
             _known_ids(settings, broker),
@@ -79,6 +81,7 @@ async def opened_gateway(settings: GatewaySettings, broker: Broker, metrics: Met
             title=settings.title,
             max_batch_events=settings.max_batch_events,
             committed=metrics.committed,
+            sample=sample,
         )
 
 
@@ -135,8 +138,8 @@ async def running(gateway: Gateway, settings: GatewaySettings, metrics: Metrics)
         options=(
             ("grpc.max_receive_message_length", settings.max_message_bytes),
             ("grpc.max_concurrent_streams", _STREAMS_PER_CONNECTION),
-            # Otherwise a second gateway would take half of this one's calls instead of failing to start.
-            ("grpc.so_reuseport", 0),
+            # Where one process is alone, a second gateway would take half of its calls instead of failing to start.
+            ("grpc.so_reuseport", int(settings.processes > 1)),
         )
     )
     health = Health([SERVICE])
@@ -147,12 +150,12 @@ async def running(gateway: Gateway, settings: GatewaySettings, metrics: Metrics)
     service = IngestService(gateway, admission, gate, longest=longest)
     server.add_generic_rpc_handlers((service.handler(),))
     metrics.follow(gateway, admission)
-    app = admin_app(metrics.registry, partial(_not_ready, health, gateway))
+    app = admin_app(metrics.text, partial(_not_ready, health, gateway))
     async with (
         served(app, settings.admin_listen, setting="QUESTLINE_ADMIN_LISTEN") as admin,
         opened_doors(gateway, admission, gate, settings) as doors,
     ):
-        address = _bind(server, settings.listen, grpc_credentials(files) if files else None)
+        address = _bind(server, settings, grpc_credentials(files) if files else None)
         await server.start()
         try:
             yield Addresses(grpc=address, admin=admin, **doors)
@@ -167,31 +170,34 @@ async def running(gateway: Gateway, settings: GatewaySettings, metrics: Metrics)
                     await gateway.settled()
 
 
-def _not_ready(health: Health, gateway: Gateway) -> list[str]:
+async def _not_ready(health: Health, gateway: Gateway) -> list[str]:
     why = [] if health.serving else ["it is draining, because it was told to stop"]
     if trouble := gateway.storing.trouble():
         why.append(f"events are refused: {trouble}")
     return why
 
 
-def _bind(server: grpc.aio.Server, listen: str, tls: grpc.ServerCredentials | None) -> str:
-    host, _, port = listen.rpartition(":")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+def _bind(server: grpc.aio.Server, settings: GatewaySettings, tls: grpc.ServerCredentials | None) -> str:
+    listen = settings.listen
     try:
-        # gRPC tells only that binding failed; the system tells why.
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind((host.strip("[]"), int(port)))
-        return f"{host}:{server.add_secure_port(listen, tls) if tls else server.add_insecure_port(listen)}"
+        require_free(listen, shared=settings.processes > 1)
+        port = server.add_secure_port(listen, tls) if tls else server.add_insecure_port(listen)
     except (OSError, OverflowError, RuntimeError) as error:
-        raise NotReady(
-            f"the gateway cannot listen on {listen} ({getattr(error, 'strerror', None) or error}); "
-            f"stop what uses port {port} or set QUESTLINE_LISTEN to another host:port"
-        ) from None
+        raise cannot_listen(listen, error, setting="QUESTLINE_LISTEN") from None
+    return f"{listen.rpartition(':')[0]}:{port}"
 
 
-async def serve(settings: GatewaySettings) -> None:
-    """Run until SIGTERM or SIGINT, then drain.
+def ready_name(settings: GatewaySettings, number: int) -> str:
+    """Name the file in `run` by which a process says that it is ready; several have a number each."""
+    return PROCESS if settings.processes == 1 else f"{PROCESS}-{number}"
+
+
+async def serve(settings: GatewaySettings, *, number: int = 0) -> None:
+    """Run until told to stop, then drain.
+
+    Args:
+        settings: where and how.
+        number: of this process, among those that share the addresses; names its database in the spool.
 
     Raises:
         NotReady: the address is in use.
@@ -199,19 +205,21 @@ async def serve(settings: GatewaySettings) -> None:
     """
     require_closed(settings)
     async with AsyncExitStack() as opened:
-        stop = opened.enter_context(_signals())
+        stop = opened.enter_context(told_to_stop())
         metrics = Metrics()
-        broker = opened.enter_context(closing(open_broker(settings.broker_url, process=_SPOOL)))
+        broker = opened.enter_context(closing(open_broker(settings.broker_url, process=f"{PROCESS}-{number}")))
         gateway = await opened.enter_async_context(opened_gateway(settings, broker, metrics))
-        await _serve_until(stop, gateway, settings, metrics)
+        await _serve_until(stop, gateway, settings, metrics, name=ready_name(settings, number))
     log.info("gateway stopped", **asdict(gateway.counts))
 
 
-async def _serve_until(stop: asyncio.Event, gateway: Gateway, settings: GatewaySettings, metrics: Metrics) -> None:
+async def _serve_until(
+    stop: asyncio.Event, gateway: Gateway, settings: GatewaySettings, metrics: Metrics, *, name: str
+) -> None:
     async with running(gateway, settings, metrics) as at:
         with announced(
             settings.paths.run,
-            PROCESS,
+            name,
             listen=at.grpc,
             admin=at.admin,
             http=at.http,
@@ -228,29 +236,15 @@ async def _serve_until(stop: asyncio.Event, gateway: Gateway, settings: GatewayS
             while not stop.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _REPORT_EVERY_S)
-                _report(ready, gateway)
-
-
-@contextmanager
-def _signals() -> Iterator[asyncio.Event]:
-    """Set an event at SIGTERM or SIGINT, until the block ends."""
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield stop
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+                report(ready, _told(gateway))
 
 
 def _told(gateway: Gateway) -> dict[str, Any]:
     return {**asdict(gateway.counts), "churn": gateway.snapshot}
 
 
-def _report(ready: ReadyFile, gateway: Gateway) -> None:
+def report(ready: ReadyFile, told: Mapping[str, Any]) -> None:
     """Write the counters, if they changed; a folder that went away must not end the gateway."""
-    told = _told(gateway)
     if told.items() <= ready.facts.items():
         return
     try:

@@ -44,6 +44,8 @@ class GatewaySettings(PlatformSettings):
 
     listen: HostAndPort = "127.0.0.1:7777"
     """Address that the gRPC server binds; port 0 takes a free one."""
+    processes: int = Field(default=1, ge=1, le=64)
+    """Processes that share the addresses, one for each core that is the gateway's; limits count for each of them."""
     admin_listen: HostAndPort = "127.0.0.1:0"
     """Address of `/metrics`, `/readyz` and `/healthz` over HTTP; port 0 takes a free one, see `run/gateway.json`."""
     drain_s: float = Field(default=20.0, gt=0)
@@ -98,6 +100,8 @@ class GatewaySettings(PlatformSettings):
     """Players whose last prediction is kept, to be answered as STALE when the model gives none."""
     stale_s: float = Field(default=3600.0, ge=0)
     """Oldest prediction that may be answered as STALE, in seconds."""
+    served_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of the answers that is noted for `telemetry.predictions`, with what the models were asked."""
 
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:

@@ -18,21 +18,10 @@ def serve(
     listen: Annotated[str | None, typer.Option(help="host:port to bind; default QUESTLINE_LISTEN.")] = None,
 ) -> None:
     """Take telemetry from game clients and answer with predictions, until SIGTERM or Ctrl-C."""
-    import gc
-
-    import uvloop
-
-    from questline_core.logs import configure_logs
-    from questline_ingest.server import PROCESS
-    from questline_ingest.server import serve as run
     from questline_ingest.settings import GatewaySettings
+    from questline_ingest.workers import run
 
-    settings = GatewaySettings.read(listen=listen)
-    configure_logs(PROCESS)
-    # What a call makes is gone without a search for cycles when it is answered, and what is loaded by now stays.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
-    uvloop.run(run(settings))
+    run(GatewaySettings.read(listen=listen))
 
 
 @gateway.command()

@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from questline_core.errors import NotReady
+from questline_ingest.addresses import cannot_listen, family, split
 
 _HEADERS_BYTES = 16 * 1024
 _KEEP_ALIVE_S = 620
@@ -26,20 +26,19 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def served(app: ASGIApp, listen: str, *, setting: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Serve at host:port, where port 0 is a free one, and yield the address.
+async def served(
+    app: ASGIApp, listen: str, *, setting: str, tls: ssl.SSLContext | None = None, shared: bool = False
+) -> AsyncIterator[str]:
+    """Serve at host:port, where port 0 is a free one, and yield the address; other processes may share it.
 
     Raises:
         NotReady: the address cannot be bound; names the setting that tells another.
     """
-    host, _, port = listen.rpartition(":")
+    host, port = split(listen)
     try:
-        bound = socket.create_server((host.strip("[]"), int(port)), family=_family(host), backlog=128)
-    except OSError as error:
-        raise NotReady(
-            f"the gateway cannot listen on {listen} ({error.strerror}); stop what uses port {port} or set {setting} to "
-            "another host:port"
-        ) from None
+        bound = socket.create_server((host, port), family=family(host), backlog=128, reuse_port=shared)
+    except (OSError, OverflowError) as error:
+        raise cannot_listen(listen, error, setting=setting) from None
     config = uvicorn.Config(
         app,
         http="h11",  # the one whose limit on what comes before the body can be set
@@ -56,11 +55,7 @@ async def served(app: ASGIApp, listen: str, *, setting: str, tls: ssl.SSLContext
     with bound:
         serving = asyncio.create_task(server.serve(sockets=[bound]))
         try:
-            yield f"{host}:{bound.getsockname()[1]}"
+            yield f"{listen.rpartition(':')[0]}:{bound.getsockname()[1]}"
         finally:
             server.should_exit = True
             await serving
-
-
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -13,8 +13,9 @@ from typing import Any
 import orjson
 import structlog
 
-from questline_core.errors import NotReady, QuestlineError
+from questline_core.errors import QuestlineError
 from questline_core.events.checks import END_TIME_US, MAX_EVENT_BYTES, MIN_TIME_US
+from questline_ingest.addresses import cannot_listen, split
 from questline_ingest.admission import Admission
 from questline_ingest.auth.gate import Gate
 from questline_ingest.auth.keys import ANYONE
@@ -115,18 +116,16 @@ def _told(answered: Answered, player: str) -> bytes:
 
 
 @asynccontextmanager
-async def listening(door: TcpDoor, listen: str) -> AsyncIterator[str]:
-    """Serve at host:port, where port 0 is a free one, and yield the address.
+async def listening(door: TcpDoor, listen: str, *, shared: bool = False) -> AsyncIterator[str]:
+    """Serve at host:port, where port 0 is a free one, and yield the address; other processes may share it.
 
     Raises:
         NotReady: the address cannot be bound.
     """
-    host, _, port = listen.rpartition(":")
+    host, port = split(listen)
     try:
-        server = await asyncio.start_server(door.serve, host.strip("[]"), int(port), limit=MAX_EVENT_BYTES)
-    except OSError as error:
-        raise NotReady(
-            f"the gateway cannot listen on {listen} ({error.strerror}); set QUESTLINE_TCP_LISTEN to another host:port"
-        ) from None
+        server = await asyncio.start_server(door.serve, host, port, limit=MAX_EVENT_BYTES, reuse_port=shared)
+    except (OSError, OverflowError) as error:
+        raise cannot_listen(listen, error, setting="QUESTLINE_TCP_LISTEN") from None
     async with server:
-        yield f"{host}:{server.sockets[0].getsockname()[1]}"
+        yield f"{listen.rpartition(':')[0]}:{server.sockets[0].getsockname()[1]}"
