@@ -18,6 +18,7 @@ from questline_ingest.convert import Batch, Stamp, event_message, reject_message
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.predictions import ChurnPredictions, SpendPredictions
 from questline_ingest.recent import Key, Known, RecentIds, Ticket, key_of
+from questline_ingest.served import ServedSample
 from questline_ingest.storing import Committed, Storing
 from questline_ingest.verdicts import ChurnPrediction, Outcome, Prediction, Refusal, Verdict
 
@@ -100,10 +101,12 @@ class Gateway:
         title: str,
         max_batch_events: int,
         committed: Committed,
+        sample: ServedSample,
     ) -> None:
         self._recent, self._spend, self._churn = recent, spend, churn
         self._title, self._max_batch_events = title, max_batch_events
         self.storing = Storing(broker, committed=committed)
+        self.sample = sample
         self.counts = Counts()
         self.reasons: Counter[str] = Counter()
         """Rejected and refused events by reason."""
@@ -136,6 +139,7 @@ class Gateway:
         for index in refused:
             spends.pop(index, None)
             churns.pop(index, None)
+        self.sample.note(batch.events, spends, churns, is_test=caller.is_test)
         return Answered(verdicts, spends, churns)
 
     async def _verdicts(self, batch: Batch, sorting: Sorting, storing: asyncio.Future[Refusal | None]) -> list[Verdict]:

@@ -85,9 +85,11 @@ class SpendPredictions:
         """Predict the spend of each event's player, asking the model once for all of them."""
         reason, detail = "timeout", f"no answer in {budget_s:.3f} s"
         players = [event.user_pseudo_id for event in events]
+        rows: Sequence[Row] = ()
         try:
             async with asyncio.timeout(budget_s):
-                spends = await self._model.ask(await self._rows(events), players=players, timeout_s=budget_s)
+                rows = await self._rows(events)
+                spends = await self._model.ask(rows, players=players, timeout_s=budget_s)
         except TimeoutError:
             pass
         except ModelUnavailable as error:
@@ -98,9 +100,10 @@ class SpendPredictions:
             log.exception("spend prediction failed", events=len(events))
             reason, detail = "internal", "an error of the gateway, logged above"
         else:
-            return self._fresh(events, spends)
+            return self._fresh(events, spends, rows)
         self._trouble.note(reason, detail)
-        return [self._fallback(_player(event), reason) for event in events]
+        asked: Sequence[Row | None] = rows or [None] * len(events)
+        return [self._fallback(_player(event), reason, row) for event, row in zip(events, asked, strict=True)]
 
     async def _rows(self, events: Sequence[Event]) -> list[Row]:
         rows = []
@@ -110,17 +113,19 @@ class SpendPredictions:
             rows.append(self._inputs(event))
         return rows
 
-    def _fresh(self, events: Sequence[Event], spends: Sequence[Spend]) -> list[Prediction]:
+    def _fresh(self, events: Sequence[Event], spends: Sequence[Spend], rows: Sequence[Row]) -> list[Prediction]:
         self._trouble.note("")
         for event, spend in zip(events, spends, strict=True):
             self._last.keep(_player(event), spend)
-        return [Prediction(spend=spend, source=Source.FRESH) for spend in spends]
+        return [
+            Prediction(spend=spend, source=Source.FRESH, inputs=row) for spend, row in zip(spends, rows, strict=True)
+        ]
 
-    def _fallback(self, player: Player, reason: str) -> Prediction:
+    def _fallback(self, player: Player, reason: str, row: Row | None) -> Prediction:
         spend = self._last.get(player)
         if spend:
-            return Prediction(spend=spend, source=Source.STALE, reason=reason)
-        return Prediction(spend=self._prior, source=Source.DEFAULT, reason=reason)
+            return Prediction(spend=spend, source=Source.STALE, reason=reason, inputs=row)
+        return Prediction(spend=self._prior, source=Source.DEFAULT, reason=reason, inputs=row)
 
 
 class ChurnPredictions:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -45,6 +46,8 @@ class Prediction:
     spend: Spend
     source: Source
     reason: str = ""
+    inputs: Mapping[str, float | str] | None = None
+    """What the model was asked with; None when no inputs could be made in time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,7 +32,7 @@ async def model() -> AsyncIterator[ModelServer]:
 
 @pytest.fixture
 def settings(tmp_path: Path, model: ModelServer) -> GatewaySettings:
-    return GatewaySettings(home=tmp_path, listen="127.0.0.1:0", notice_s=0, spend_address=model.address)
+    return GatewaySettings(home=tmp_path, listen="127.0.0.1:0", notice_s=0, spend_address=model.address, served_share=0)
 
 
 @pytest.fixture
