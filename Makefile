@@ -1,6 +1,6 @@
 # make alone lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: bench-gateway bench-bqml bench-spend bench-lookup bench-stream help setup demo sdk test test-faults test-gcp test-cluster check lint types arrows generated pytest format generate clean
+.PHONY: bench-gateway bench-churn bench-bqml bench-spend bench-lookup bench-stream help setup demo sdk test test-faults test-gcp test-cluster check lint types arrows generated pytest format generate clean
 
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
@@ -84,6 +84,9 @@ bench-gateway: setup ## What an event costs the gateway, beside the original's w
 
 bench-spend: setup ## The spend model beside its rivals and a perfect one, three worlds of 20,000 players (half an hour)
 	$(BIN)/python tests/benchmarks/bench_spend.py
+
+bench-churn: setup ## The churn models on real players, with and without the calendar, by hash and by time (a minute)
+	$(BIN)/python tests/benchmarks/bench_churn.py $(USERS)
 
 bench-bqml: setup ## BigQuery ML on this machine beside plain scikit-learn and XGBoost
 	$(BIN)/python tests/benchmarks/bench_bqml.py
