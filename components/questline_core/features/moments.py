@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from questline_core.features.online import Moment
 from questline_core.features.state import STATE_FIELDS, PlayerState, state_of
@@ -14,6 +14,7 @@ from questline_core.warehouse.port import Warehouse
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_NO_END = 2**62
 _MOMENT_FIELDS = tuple(field.name for field in fields(Moment))
 
 
@@ -25,23 +26,32 @@ def states_now(warehouse: Warehouse, players: Collection[str] | None) -> Iterato
         players=sorted(players or ()),
         sampled=False,
         until=0,
+        chosen=[],
     )
     for player, state in zip(_texts(table, "player"), _states(table), strict=True):
         if state is not None:
             yield player, state
 
 
-def sampled_moments(
-    warehouse: Warehouse, *, until_micros: int
-) -> Iterator[tuple[str, str, PlayerState | None, Moment]]:
-    """Give one moment a player and day, not later than `until_micros`, with the state before it.
+At = tuple[str, str, PlayerState | None, Moment]
+"""Player, event id of the moment, the state before it (None at the player's first event), the moment."""
 
-    Yields:
-        player, event id of the moment, the state before it (None at the player's first event), the moment.
-    """
-    table = warehouse.query(
-        sql("features/player_state.sql"), everyone=True, players=[], sampled=True, until=until_micros
-    )
+
+def sampled_moments(warehouse: Warehouse, *, until_micros: int) -> Iterator[At]:
+    """Give one moment a player and day, not later than `until_micros`, with the state before it."""
+    return _moments_of(warehouse, everyone=True, players=[], until=until_micros, chosen=[])
+
+
+def moments_at(warehouse: Warehouse, events: Mapping[str, str]) -> Iterator[At]:
+    """Give the moments of these events (player by event id) with the state before each; of some there may be none."""
+    if not events:
+        return iter(())
+    players = sorted(set(events.values()))
+    return _moments_of(warehouse, everyone=False, players=players, until=_NO_END, chosen=sorted(events))
+
+
+def _moments_of(warehouse: Warehouse, **parameters: Any) -> Iterator[At]:
+    table = warehouse.query(sql("features/player_state.sql"), sampled=True, **parameters)
     yield from zip(
         _texts(table, "player"), _texts(table, "moment_event_id"), _states(table), _moments(table), strict=True
     )

@@ -30,9 +30,10 @@ COLUMNS = (
 """What the questions read; all others would only make the text longer."""
 START = 1_767_225_600_000_000
 """2026-01-01T00:00:00Z, microseconds since 1970-01-01 UTC."""
+NOW: dict[str, Any] = {"everyone": True, "players": ["nobody"], "sampled": False, "until": 2**62, "chosen": []}
 QUESTIONS: Mapping[str, Mapping[str, Any]] = {
-    "features/player_state.sql": {"everyone": True, "players": ["nobody"], "sampled": False, "until": 2**62},
-    "features/player_state.sql sampled": {"everyone": True, "players": ["nobody"], "sampled": True, "until": 2**62},
+    "features/player_state.sql": NOW | {"chosen": ["nothing"]},
+    "features/player_state.sql sampled": NOW | {"sampled": True},
     "spend/labels.sql": {"horizon": DAY},
     "spend/latest_event.sql": {},
     "churn/players.sql": {

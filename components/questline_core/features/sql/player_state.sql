@@ -11,6 +11,7 @@
 -- @players   ARRAY<STRING>  these
 -- @sampled   BOOL           see above
 -- @until     INT64          no sampled moment is later; microseconds since 1970-01-01 UTC
+-- @chosen    ARRAY<STRING>  event ids: the sampled moments are these and none is drawn, unless it is empty
 WITH
   taken AS (
     SELECT
@@ -76,7 +77,7 @@ WITH
       operating_system,
       time_zone_offset_seconds
     FROM drawn
-    WHERE draw = 1
+    WHERE IF(ARRAY_LENGTH(@chosen) = 0, draw = 1, event_id IN UNNEST(@chosen))
     UNION ALL
     SELECT player, MAX(position) + 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM events
