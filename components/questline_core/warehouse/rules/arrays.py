@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from sqlglot import exp
 
 from questline_core.errors import BadInput
-from questline_core.warehouse.rules.build import Node, Rule, call, refused
+from questline_core.warehouse.rules.build import Node, Rule, call, operand, refused
 
 
 def _in(node: exp.In) -> Node:
@@ -39,7 +39,7 @@ def _array_agg(node: exp.ArrayAgg) -> Node:
     if ignore:
         value = kept.this if isinstance(kept, exp.Order) else kept
         value = value.expressions[0] if isinstance(value, exp.Distinct) else value
-        present = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
+        present = exp.Not(this=exp.Is(this=operand(value.copy()), expression=exp.Null()))
         items = exp.Filter(this=items, expression=exp.Where(this=present))
     return items if limit is None else call("list_slice", items, 1, limit)
 
@@ -70,7 +70,7 @@ def _string_agg(node: exp.GroupConcat) -> Node:
     kept, limit = node.this.this, node.this.expression
     value = kept.this if isinstance(kept, exp.Order) else kept
     value = value.expressions[0] if isinstance(value, exp.Distinct) else value
-    present = exp.Not(this=exp.Is(this=value.copy(), expression=exp.Null()))
+    present = exp.Not(this=exp.Is(this=operand(value.copy()), expression=exp.Null()))
     items = exp.Filter(this=call("list", kept), expression=exp.Where(this=present))
     return call("array_to_string", call("list_slice", items, 1, limit), node.args.get("separator") or ",")
 

@@ -23,6 +23,11 @@ def cast(node: Node, type_: str) -> exp.Cast:
     return exp.Cast(this=node, to=exp.DataType.build(type_, dialect="duckdb"))
 
 
+def operand(node: Node) -> Node:
+    """Make an argument of a function an operand of an operator: `DIV(a - b, c)` is `(a - b) // c`."""
+    return exp.Paren(this=node) if isinstance(node, (exp.Binary, exp.Unary, exp.Predicate)) else node
+
+
 def refused(what: str, instead: str = "") -> BadInput:
     """Say that the embedded warehouse does not have something."""
     return BadInput(f"the embedded warehouse does not support {what}" + (f"; {instead}" if instead else ""))

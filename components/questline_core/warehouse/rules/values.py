@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from questline_core.warehouse.rules.build import Node, Rule, call, cast, refused
+from questline_core.warehouse.rules.build import Node, Rule, call, cast, operand, refused
 
 _TYPES = frozenset(
     {
@@ -128,6 +128,14 @@ def _format(node: exp.Format) -> Node:
     return call("printf", pattern, *node.expressions)
 
 
+def _operator(kind: type[exp.Binary]) -> Rule:
+    return lambda node: kind(this=operand(node.this), expression=operand(node.expression))
+
+
+def _tried(kind: type[exp.Binary]) -> Rule:
+    return lambda node: call("try", _operator(kind)(node))
+
+
 def _bytes(node: exp.ByteString) -> Node:
     if "\\" in node.name:
         raise refused("escapes in b'…'", "use FROM_HEX")
@@ -154,9 +162,10 @@ RULES: Mapping[type[Node], Rule] = {
     exp.StrPosition: _no_position,
     exp.JSONExtractScalar: _json_value,
     exp.ByteString: _bytes,
-    exp.SafeAdd: lambda node: call("try", exp.Add(this=node.this, expression=node.expression)),
-    exp.SafeSubtract: lambda node: call("try", exp.Sub(this=node.this, expression=node.expression)),
-    exp.SafeMultiply: lambda node: call("try", exp.Mul(this=node.this, expression=node.expression)),
+    exp.IntDiv: lambda node: exp.Paren(this=_operator(exp.IntDiv)(node)),
+    exp.SafeAdd: _tried(exp.Add),
+    exp.SafeSubtract: _tried(exp.Sub),
+    exp.SafeMultiply: _tried(exp.Mul),
     exp.Chr: lambda node: call("chr", cast(node.expressions[0], "INTEGER")),
     exp.Format: _format,
     exp.FarmFingerprint: lambda node: call("gsql_farm_fingerprint", node.expressions[0]),
