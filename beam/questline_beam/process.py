@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from questline_beam.features import FollowedFeatures
+from questline_beam.following import Following, Rest
 from questline_beam.settings import StreamSettings
 from questline_beam.tables import create_tables
 from questline_core.broker.port import Broker, open_broker
+from questline_core.events.sessions import refresh_sessions
 from questline_core.features.refresh import refresh
 from questline_core.features.store import open_writer
 from questline_core.privacy.forgotten import Forgotten
@@ -24,19 +25,29 @@ if TYPE_CHECKING:
     from questline_beam.driver import Progress
 
 
+REST = {"features": Rest(times=4), "sessions": Rest(times=19, least_s=5)}
+"""Each works a part of the time of its thread: features a fifth, for the gateway reads them; sessions a twentieth."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
     """What the stream works between."""
 
     broker: Broker
     warehouse: Warehouse
-    features: FollowedFeatures
+    followers: tuple[Following, ...]
+    """What is derived of the players whose rows were written."""
     forgotten: Forgotten
+
+    def note(self, players: Collection[str]) -> None:
+        """Say that rows of these players were written."""
+        for follower in self.followers:
+            follower.note(players)
 
 
 @contextmanager
 def opened(settings: StreamSettings) -> Iterator[Parts]:
-    """Open broker, warehouse and features.
+    """Open broker, warehouse and what follows it.
 
     Raises:
         QuestlineError: one of them cannot be opened.
@@ -44,12 +55,16 @@ def opened(settings: StreamSettings) -> Iterator[Parts]:
     with (
         closing(open_broker(settings.broker_url)) as broker,
         closing(open_warehouse(settings.warehouse_url)) as warehouse,
-        closing(open_warehouse(settings.warehouse_url)) as history,  # read by the features' own thread
+        closing(open_warehouse(settings.warehouse_url)) as history,  # for the threads of the followers
         open_writer(settings.paths.features) as store,
     ):
         key = open_key(settings)
-        features = FollowedFeatures(partial(refresh, history, store, forgotten=Forgotten(history, key)))
-        yield Parts(broker=broker, warehouse=warehouse, features=features, forgotten=Forgotten(warehouse, key))
+        refreshes: Mapping[str, Callable[[Collection[str] | None], object]] = {
+            "features": partial(refresh, history, store, forgotten=Forgotten(history, key)),
+            "sessions": partial(refresh_sessions, history, forgotten=Forgotten(history, key)),
+        }
+        followers = tuple(Following(what, work, rest=REST[what]) for what, work in refreshes.items())
+        yield Parts(broker=broker, warehouse=warehouse, followers=followers, forgotten=Forgotten(warehouse, key))
 
 
 def run_stream(settings: StreamSettings, stop: threading.Event, *, until_idle: bool) -> Progress:
@@ -70,13 +85,16 @@ def run_stream(settings: StreamSettings, stop: threading.Event, *, until_idle: b
             rows=EmbeddedRows(title=settings.title),
             pace=Pace(batch=settings.stream_batch, lease_s=settings.stream_lease_s, wait_s=settings.stream_wait_s),
             forgotten=parts.forgotten,
-            on_players=parts.features.note,
+            on_players=parts.note,
         )
-        with parts.features, announced(settings.paths.run, "stream", **asdict(driver.progress)) as ready:
+        with ExitStack() as stack, announced(settings.paths.run, "stream", **asdict(driver.progress)) as ready:
+            for follower in parts.followers:
+                stack.enter_context(follower)
             driver.report = lambda facts: ready.update(**facts)
             if until_idle:
                 driver.drain(stop)
-                parts.features.finish()
+                for follower in parts.followers:
+                    follower.finish()
             else:
                 driver.run(stop)
     return driver.progress

@@ -17,6 +17,8 @@ from apache_beam.runners.portability.prism_runner import PrismRunner
 from apache_beam.testing import test_stream
 
 from questline_beam.graph import Stream
+from questline_beam.process import run_stream
+from questline_beam.settings import StreamSettings
 from questline_beam.tables import create_tables
 from questline_core.broker.port import Message
 from questline_core.broker.spool import open_spool
@@ -141,20 +143,42 @@ def test_thirty_quiet_minutes_part_two_sessions_whatever_the_order_of_arrival(jo
 def test_the_same_messages_give_the_same_rows_as_the_embedded_stream(
     job: Job, telemetry: Telemetry, stream: Any
 ) -> None:
+    sent = [(f"p{i % 7}", i % 250, 0.0) for i in range(300)]  # player, minute, and how late it came
+    sent += [("p1", 300, 0), ("p1", 290, 50), ("p1", 305, 71 * 60), ("p2", 400, 80 * 60), ("p3", 9_000, -8_000)]
     messages = [
-        telemetry.message(f"e{i % 250:03}", user_pseudo_id=f"p{i % 7}", batch_page_id=i % 250) for i in range(300)
+        telemetry.message(
+            f"{player}-{minute}", user_pseudo_id=player, platform="IOS", **at(minute, arrived=minute + late)
+        )
+        for player, minute, late in sent
     ]
     messages += [telemetry.garbage(), telemetry.reject(b"x"), telemetry.message("bad", event_name=None)]
     stream.publish(*messages)
-    stream.driver().drain(threading.Event())
+    run_stream(StreamSettings(home=stream.home, title="untitled"), threading.Event(), until_idle=True)
 
     job.run(messages)
 
     for sql in (
         "SELECT * FROM telemetry.events ORDER BY event_id",
         "SELECT payload, reason, field, source, event_id, title FROM telemetry.rejects ORDER BY reason, payload",
+        "SELECT * FROM telemetry.sessions ORDER BY session_key",
     ):
-        assert job.rows(sql) == [tuple(row.values()) for row in stream.table(sql)]
+        rows = job.rows(sql)
+        assert rows
+        assert rows == [tuple(row.values()) for row in stream.table(sql)]
+
+
+@needs_prism
+def test_a_late_event_of_a_session_that_is_over_is_a_session_of_its_own(job: Job, telemetry: Telemetry) -> None:
+    job.run(
+        [
+            telemetry.message("late", **at(5, arrived=90)),
+            telemetry.message("a", **at(0)),
+            telemetry.message("b", **at(9)),
+        ]
+    )
+
+    sessions = job.rows("SELECT UNIX_MICROS(started), events FROM telemetry.sessions ORDER BY 1")
+    assert sessions == [(T0, 2), (T0 + 5 * MINUTE_US, 1)]
 
 
 def labels(pipeline: beam.Pipeline) -> Iterator[str]:

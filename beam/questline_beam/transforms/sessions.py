@@ -15,7 +15,7 @@ from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
 from questline_beam.transforms.gather import Gather
-from questline_core.events.sessions import QUIET_US, Session, each_event, joined, session_rows
+from questline_core.events.sessions import Session, each_event, joined, quiet_at_us, session_rows
 
 _OPEN = ReadModifyWriteStateSpec("open", PickleCoder())
 _CLOSE = TimerSpec("close", TimeDomain.WATERMARK)
@@ -23,11 +23,7 @@ _OPEN_STATE, _CLOSE_TIMER = beam.DoFn.StateParam(_OPEN), beam.DoFn.TimerParam(_C
 
 
 class FoldSessions(beam.DoFn):
-    """Keeps a player's open sessions, and gives one away when nothing has come for it in 30 minutes.
-
-    Events are joined by their own time, and a session is closed by the time of arrival: what a phone kept while it was
-    offline comes in one go, hours late, and is still one session.
-    """
+    """Keeps a player's open sessions, and gives them away when nothing has come of the player in 30 minutes."""
 
     def process(
         self,
@@ -36,9 +32,7 @@ class FoldSessions(beam.DoFn):
         close: Any = _CLOSE_TIMER,
     ) -> None:
         """Add an event."""
-        sessions = joined([*(opened.read() or ()), keyed[1]])
-        opened.write(sessions)
-        close.set(_first_end(sessions))
+        _keep(joined([*(opened.read() or ()), keyed[1]]), opened, close)
 
     @on_timer(_CLOSE)
     def close_quiet(
@@ -48,18 +42,21 @@ class FoldSessions(beam.DoFn):
         close: Any = _CLOSE_TIMER,
     ) -> Iterator[Session]:
         """Yield sessions that have been quiet long enough."""
-        sessions = opened.read() or ()
-        still_open = [session for session in sessions if session.arrived_us + QUIET_US > at.micros]
-        yield from (session for session in sessions if session not in still_open)
+        still_open = list[list[Session]]()
+        for came in joined(opened.read() or ()):
+            if quiet_at_us(came) > at.micros:
+                still_open.append(came)
+            else:
+                yield from came
         if still_open:
-            opened.write(still_open)
-            close.set(_first_end(still_open))
+            _keep(still_open, opened, close)
         else:
             opened.clear()
 
 
-def _first_end(sessions: list[Session]) -> Timestamp:
-    return Timestamp(micros=min(session.arrived_us for session in sessions) + QUIET_US)
+def _keep(gone: list[list[Session]], opened: Any, close: Any) -> None:
+    opened.write([session for came in gone for session in came])
+    close.set(Timestamp(micros=min(map(quiet_at_us, gone))))
 
 
 def by_player(rows: pa.Table) -> Iterator[Any]:

@@ -17,6 +17,7 @@ from questline_core.broker.port import EVENT, MAX_ATTEMPTS, REJECT, Message, ope
 from questline_core.errors import BadInput
 from questline_core.events.rows import to_table
 from questline_core.events.schema import arrow_schema
+from questline_core.events.sessions import SESSION_SCHEMA, SESSIONS, each_event, session_rows
 from questline_core.features.state import PlayerState
 from questline_core.features.store import open_writer
 from questline_core.pb.broker_pb2 import Reject
@@ -60,6 +61,10 @@ def fill_warehouse(warehouse: Warehouse) -> None:
     for number in range(40):  # more than are kept apart, so that merged files are left behind
         rows = to_table(Event, [an_event(player, number) for player in (GONE, STAYS)])
         warehouse.append(EVENTS, rows, key="event_id")
+    warehouse.create(SESSIONS, SESSION_SCHEMA)
+    warehouse.append(
+        SESSIONS, session_rows(each_event(to_table(Event, [an_event(player) for player in (GONE, STAYS)])))
+    )
     warehouse.create(REJECTS, arrow_schema(Reject))
     readable = [an_event(player).SerializeToString() for player in (GONE, STAYS)]
     payloads = [*readable, unreadable(GONE), unreadable(ANOTHER)]
@@ -167,6 +172,7 @@ def test_the_player_is_in_no_place_and_in_no_byte_and_another_with_a_longer_id_l
     assert {place.place: (place.removed, place.left) for place in record.places if place.removed or place.left} == {
         "broker": (5, 0),
         f"table {EVENTS}": (40, 0),
+        f"table {SESSIONS}": (1, 0),
         f"table {REJECTS}": (2, 0),
         f"table {PREDICTIONS}": (1, 0),
         "features": (1, 0),

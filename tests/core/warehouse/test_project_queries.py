@@ -24,8 +24,8 @@ from questline_ingest.simulate.world import World
 pytestmark = pytest.mark.timeout(600)  # the judge is compiled once, which takes 20 s of CPU
 
 COLUMNS = (
-    "event_id", "event_timestamp", "event_name", "event_date", "user_pseudo_id", "user_first_touch_timestamp", "is_test",
-    "received_time", "geo", "device", "event_params", "user_properties",
+    "event_id", "title", "event_timestamp", "event_name", "event_date", "user_pseudo_id", "user_first_touch_timestamp", "is_test",
+    "received_time", "platform", "geo", "device", "app_info", "event_params", "user_properties",
 )  # fmt: skip
 """What the questions read; all others would only make the text longer."""
 START = 1_767_225_600_000_000
@@ -34,6 +34,7 @@ NOW: dict[str, Any] = {"everyone": True, "players": ["nobody"], "sampled": False
 QUESTIONS: Mapping[str, Mapping[str, Any]] = {
     "features/player_state.sql": NOW | {"chosen": ["nothing"]},
     "features/player_state.sql sampled": NOW | {"sampled": True},
+    "events/sessions.sql": {"everyone": True, "players": ["nobody"]},
     "spend/labels.sql": {"horizon": DAY},
     "spend/latest_event.sql": {},
     "churn/players.sql": {

@@ -1,17 +1,16 @@
-"""Keep the players' running features up with the rows, beside them: rows never wait for features."""
+"""Keep what is derived of players up with their rows, beside them: rows never wait for it."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import structlog
 
-REST = 4.0
-"""After a refresh its thread rests this many times as long as the refresh took: it reads whole histories of players."""
 REST_AFTER_FAILURE_S = 5.0
 LONGEST_END_S = 15.0
 """A refresh that takes longer than this when the process ends is abandoned."""
@@ -19,18 +18,27 @@ LONGEST_END_S = 15.0
 log = structlog.get_logger()
 
 
-class FollowedFeatures:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """How long the thread rests after a refresh, which reads whole histories of players."""
+
+    times: float
+    """As many times as long as the refresh took."""
+    least_s: float = 0.0
+
+
+class Following:
     """A thread that refreshes all players at first, then those whose rows were written.
 
-    What fails is logged and tried again: features hold nothing that the rows do not.
+    What fails is logged and tried again: what is derived holds nothing that the rows do not.
     """
 
-    def __init__(self, refresh: Callable[[Collection[str] | None], int]) -> None:
-        """Prepare the thread; `refresh` brings these players (None = all) up to date."""
-        self._refresh = refresh
+    def __init__(self, what: str, refresh: Callable[[Collection[str] | None], object], *, rest: Rest) -> None:
+        """Prepare the thread; `refresh` brings `what` is derived of these players (None = all) up to date."""
+        self._what, self._refresh, self._rest = what, refresh, rest
         self._waiting: set[str] | None = None  # None: all players
         self._news, self._ending = threading.Condition(), False
-        self._thread = threading.Thread(target=self._follow, name="features", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name=what, daemon=True)
 
     def note(self, players: Collection[str]) -> None:
         """Say that rows of these players were written."""
@@ -75,9 +83,9 @@ class FollowedFeatures:
         started = time.monotonic()
         try:
             self._refresh(taken)
-        except Exception as error:  # noqa: BLE001 - rows go on without features
-            log.warning("features not refreshed", reason=f"{type(error).__name__}: {error}")
+        except Exception as error:  # noqa: BLE001 - rows go on without it
+            log.warning("players not refreshed", of=self._what, reason=f"{type(error).__name__}: {error}")
             with self._news:
                 self._waiting = None if taken is None else taken | self._waiting
             return REST_AFTER_FAILURE_S
-        return REST * (time.monotonic() - started)
+        return max(self._rest.least_s, self._rest.times * (time.monotonic() - started))

@@ -1,4 +1,4 @@
-"""Features follow the rows without holding them up."""
+"""What is derived of players follows their rows without holding them up."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 from structlog.testing import capture_logs
 
-from questline_beam.features import FollowedFeatures
+from questline_beam.following import Following, Rest
 
 
 class Refresh:
@@ -27,9 +27,13 @@ class Refresh:
         return 0
 
 
+def following(refresh: Refresh) -> Following:
+    return Following("features", refresh, rest=Rest(times=4))
+
+
 def test_all_players_are_refreshed_first_and_those_of_new_rows_then() -> None:
     refresh = Refresh()
-    with FollowedFeatures(refresh) as features:
+    with following(refresh) as features:
         refresh.called.wait()
         features.note(["ann"])
         features.note(["bob", "ann"])
@@ -42,7 +46,7 @@ def test_all_players_are_refreshed_first_and_those_of_new_rows_then() -> None:
 def test_rows_do_not_wait_for_a_refresh() -> None:
     refresh = Refresh()
     refresh.gate.clear()
-    with FollowedFeatures(refresh) as features:
+    with following(refresh) as features:
         refresh.called.wait()
         features.note(["ann"])  # returns although a refresh is under way
         features.note(["bob"])
@@ -55,18 +59,18 @@ def test_rows_do_not_wait_for_a_refresh() -> None:
 def test_a_refresh_that_failed_is_logged_and_tried_again() -> None:
     refresh = Refresh()
     refresh.fails = True
-    with capture_logs() as logs, FollowedFeatures(refresh) as features:
+    with capture_logs() as logs, following(refresh) as features:
         refresh.called.wait()
         features.finish()
 
     assert refresh.asked == [None, None]
-    assert logs[0]["event"] == "features not refreshed"
-    assert logs[0]["reason"] == "OSError: no table yet"
+    assert logs[0]["event"] == "players not refreshed"
+    assert (logs[0]["of"], logs[0]["reason"]) == ("features", "OSError: no table yet")
 
 
 def test_nothing_is_refreshed_when_nothing_is_new() -> None:
     refresh = Refresh()
-    with FollowedFeatures(refresh) as features:
+    with following(refresh) as features:
         refresh.called.wait()
         features.finish()
 
