@@ -11,10 +11,9 @@ def train(examples: dsl.Input[dsl.Dataset], epochs: int, seed: int, model: dsl.O
     from pathlib import Path
 
     from questline_components.code import code_version
-    from questline_core.monitoring.profile import Profile
-    from questline_core.spend.arrays import read_examples
+    from questline_core.monitoring.training import write_profile
     from questline_core.spend.training import train
 
     train(Path(examples.path), Path(model.path), epochs=epochs, seed=seed)
-    Profile.of(read_examples(Path(examples.path) / "train.parquet").inputs).write(Path(model.path))
+    write_profile(Path(model.path), Path(examples.path))
     model.metadata |= examples.metadata | {"epochs": epochs, "seed": seed, "code_version": code_version()}

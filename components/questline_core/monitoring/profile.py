@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,8 +17,10 @@ from questline_core.processes import write_atomically
 PROFILE = "profile.json"
 """Its file in the folder of a model version."""
 
+_KIND = "event_name"  # the input that tells at which kind of event a model is asked
 _BINS = 20
 _KINDS_KEPT = 20
+_LEAST_OF_A_KIND = 200
 _FLOOR = 1e-4  # a share of zero has no logarithm
 
 Values = NDArray[Any]
@@ -97,21 +99,59 @@ class ColumnProfile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreProfile:
+    """The shares of what a model answered, in all and by the kind of event that it was asked at.
+
+    A game chooses at which events it asks. That choice is no drift, so answers are compared with those of training rows
+    in which the kinds of events are mixed alike.
+    """
+
+    whole: ColumnProfile
+    by_kind: Mapping[str, Sequence[float]]
+    """Of the kinds with enough rows: shares of the bins of `whole`."""
+
+    @classmethod
+    def of(cls, values: Values, kinds: Values) -> Self:
+        """Describe answers, with the kind of event of each.
+
+        Raises:
+            BadInput: there are none.
+        """
+        whole = ColumnProfile.of(values)
+        found, counts = np.unique(kinds.astype(str), return_counts=True)
+        enough = [str(kind) for kind in found[counts >= _LEAST_OF_A_KIND]]
+        return cls(whole=whole, by_kind={kind: whole.shares_of(values[kinds == kind]).tolist() for kind in enough})
+
+    def distances(self, values: Values, kinds: Values) -> Distances:
+        """Tell how far other answers are from those of training rows with the same mix of kinds of events."""
+        found, counts = np.unique(kinds.astype(str), return_counts=True)
+        mixed = [np.array(self.by_kind.get(str(kind), self.whole.shares)) for kind in found]
+        alike = np.average(mixed, axis=0, weights=counts)
+        return replace(self.whole, shares=tuple(alike.tolist())).distances(values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
     """The profiles of all inputs of a model, and how many rows they were made of."""
 
     rows: int
     columns: Mapping[str, ColumnProfile]
+    scores: Mapping[str, ScoreProfile] = field(default_factory=dict)
+    """What the model answered to these rows, by output; empty for a model that was profiled without them."""
 
     @classmethod
-    def of(cls, columns: Mapping[str, Values]) -> Self:
-        """Describe the columns of a table.
+    def of(cls, columns: Mapping[str, Values], *, scores: Mapping[str, Values] | None = None) -> Self:
+        """Describe the columns of a table, and a model's answers to its rows.
 
         Raises:
             BadInput: they are empty.
         """
         rows = min((len(values) for values in columns.values()), default=0)
-        return cls(rows=rows, columns={name: ColumnProfile.of(values) for name, values in columns.items()})
+        return cls(
+            rows=rows,
+            columns={name: ColumnProfile.of(values) for name, values in columns.items()},
+            scores={name: ScoreProfile.of(values, columns[_KIND]) for name, values in (scores or {}).items()},
+        )
 
     def write(self, folder: Path) -> None:
         """Write it into a model's folder."""
@@ -130,7 +170,11 @@ class Profile:
         try:
             found = json.loads(file.read_text(encoding="utf-8"))
             columns = {name: ColumnProfile(**fields) for name, fields in found["columns"].items()}
-            return cls(rows=found["rows"], columns=columns)
+            scores = {
+                name: ScoreProfile(whole=ColumnProfile(**fields["whole"]), by_kind=fields["by_kind"])
+                for name, fields in found.get("scores", {}).items()
+            }
+            return cls(rows=found["rows"], columns=columns, scores=scores)
         except (ValueError, KeyError, TypeError) as error:
             raise BadInput(f"{file} is no profile of training data ({error}); train the model again") from None
 

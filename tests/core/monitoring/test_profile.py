@@ -10,7 +10,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
 
 from questline_core.errors import BadInput
-from questline_core.monitoring.profile import PROFILE, ColumnProfile, Profile
+from questline_core.monitoring.profile import PROFILE, ColumnProfile, Profile, ScoreProfile
 
 
 def normal(mean: float, *, seed: int, rows: int = 20_000) -> np.ndarray:
@@ -99,3 +99,40 @@ def test_a_model_without_a_profile_has_none_and_a_broken_one_is_told(tmp_path: P
 def test_no_rows_have_no_profile() -> None:
     with pytest.raises(BadInput, match="at least one row"):
         ColumnProfile.of(np.empty(0))
+
+
+def some_scores(rng: np.random.Generator, *, buyers: int, lookers: int) -> tuple[np.ndarray, np.ndarray]:
+    """Scores at events of two kinds: those who buy score higher."""
+    scores = np.concatenate([rng.normal(2, 1, buyers), rng.normal(0, 1, lookers)])
+    return scores, np.array(["purchase"] * buyers + ["screen_view"] * lookers, object)
+
+
+def test_a_game_that_asks_at_other_events_has_no_drift_of_scores_and_one_whose_answers_move_has() -> None:
+    scores, kinds = some_scores(np.random.default_rng(1), buyers=3_000, lookers=7_000)
+    profile = ScoreProfile.of(scores, kinds)
+
+    asked_at_purchases, only = some_scores(np.random.default_rng(2), buyers=4_000, lookers=500)
+
+    assert profile.whole.distances(asked_at_purchases).psi > 0.5
+    assert profile.distances(asked_at_purchases, only).psi < 0.02
+    assert profile.distances(asked_at_purchases + 1, only).psi > 0.25
+
+
+def test_scores_at_a_kind_of_event_that_training_did_not_know_are_compared_with_all() -> None:
+    scores, kinds = some_scores(np.random.default_rng(1), buyers=500, lookers=500)
+    profile = ScoreProfile.of(scores, kinds)
+
+    found = profile.distances(scores, np.full(1_000, "a_new_kind", object))
+
+    assert found == profile.whole.distances(scores)
+
+
+def test_a_profile_keeps_its_scores(tmp_path: Path) -> None:
+    scores, kinds = some_scores(np.random.default_rng(1), buyers=500, lookers=500)
+    profile = Profile.of({"event_name": kinds}, scores={"value": scores})
+    profile.write(tmp_path)
+
+    read = Profile.read(tmp_path)
+
+    assert read is not None
+    assert read.scores["value"].distances(scores, kinds) == profile.scores["value"].distances(scores, kinds)
