@@ -144,7 +144,9 @@ async def running(gateway: Gateway, settings: GatewaySettings, metrics: Metrics)
     )
     health = Health([SERVICE])
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
-    admission = Admission(settings.max_inflight_bytes)
+    admission = Admission(
+        settings.max_inflight_bytes, max_wait_s=settings.max_wait_s, behind_s=gateway.storing.behind_s
+    )
     longest = Budget(spend_s=settings.spend_timeout_s, churn_s=settings.churn_timeout_s)
     gate, files = open_gate(settings), Files.of(settings)
     service = IngestService(gateway, admission, gate, longest=longest)

@@ -59,6 +59,8 @@ class GatewaySettings(PlatformSettings):
     """Most events in one request."""
     max_inflight_bytes: int = Field(default=64 * 2**20, ge=2**10)
     """Bytes of requests being worked on at once; a call beyond that is turned away with RESOURCE_EXHAUSTED."""
+    max_wait_s: float = Field(default=3.0, gt=0)
+    """While an earlier call waits longer than this for its events to be stored, new calls are turned away, seconds."""
     recent_ids: int = Field(default=200_000, ge=1)
     """How many event ids are remembered, so that a resend is answered DUPLICATE."""
 

@@ -38,7 +38,8 @@ class Storing:
         self._broker, self._committed = broker, committed
         self._waiting: list[tuple[Sequence[Message], Settle]] = []
         self._waiting_since = 0.0
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], float] = {}
+        """Publishes under way, and since when the oldest call of each waits."""
         self._woken = False
         self.stored_bytes = 0
         self._failure, self._failed_at = "", 0.0
@@ -51,6 +52,12 @@ class Storing:
     def waiting_s(self) -> float:
         """Tell how long the oldest of them has waited, in seconds."""
         return time.monotonic() - self._waiting_since if self._waiting else 0.0
+
+    def behind_s(self) -> float:
+        """Tell for how long the oldest call whose messages are not durable yet has waited, in seconds."""
+        if not self._running:
+            return self.waiting_s()
+        return time.monotonic() - min(self._running.values())
 
     def trouble(self) -> str:
         """Tell why events were refused just now; empty if the last publish went well, or failed a while ago.
@@ -78,11 +85,11 @@ class Storing:
         if self._waiting and len(self._running) < AT_ONCE:
             taken, self._waiting = self._waiting, []
             task = asyncio.create_task(self._publish(taken))
-            self._running.add(task)
+            self._running[task] = self._waiting_since
             task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._start()
 
     async def _publish(self, taken: Sequence[tuple[Sequence[Message], Settle]]) -> None:

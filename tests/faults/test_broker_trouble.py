@@ -1,5 +1,7 @@
 """A broker that is away, slow, resetting or full: what is not stored is refused with advice, memory is bounded, and all arrives later."""
 
+# ruff: noqa: T201 - the ratio is told
+
 from __future__ import annotations
 
 import asyncio
@@ -9,7 +11,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -40,6 +42,11 @@ INFLIGHT_BYTES = 2 << 20
 GROWTH_BYTES = 64 << 20
 LIMITS = {"QUESTLINE_MAX_INFLIGHT_BYTES": str(INFLIGHT_BYTES), "QUESTLINE_MAX_MESSAGE_BYTES": str(1 << 20)}
 PATIENCE_S = 90.0
+
+CONNECTIONS, _OWN = 10, (("grpc.use_local_subchannel_pool", 1),)
+"""More than one connection, which carries 100 calls at a time: else the rest would wait in the client."""
+NARROW_KB_PER_S, PEAK_S, OVERLOAD_S, DEADLINE_S = 1_000, 6.0, 12.0, 10.0
+"""What gets through to the broker in a second is the gateway's capacity, whatever else this machine does."""
 
 
 class Clients:
@@ -95,7 +102,7 @@ class Watched:
         port, nobody = free_ports(2)
         self._home = home
         self.process = GatewayProcess(
-            home, f"127.0.0.1:{port}", QUESTLINE_SPEND_ADDRESS=f"127.0.0.1:{nobody}", **LIMITS, **settings
+            home, f"127.0.0.1:{port}", QUESTLINE_SPEND_ADDRESS=f"127.0.0.1:{nobody}", **settings
         )
         self.process.wait_ready()
         facts = read_ready(home / "run", PROCESS)
@@ -145,7 +152,7 @@ class Toxiproxy:
 
     @contextmanager
     def trouble(self, kind: str) -> Iterator[None]:
-        """Be away, slow or resetting until the block ends."""
+        """Be away, slow, resetting or narrow until the block ends."""
         if kind == "away":
             self.ask("POST", "/proxies/broker", enabled=False)
             yield
@@ -154,6 +161,7 @@ class Toxiproxy:
         toxic = {
             "slow": {"type": "latency", "attributes": {"latency": 2_000}},
             "resetting": {"type": "reset_peer", "attributes": {"timeout": 20}},
+            "narrow": {"type": "bandwidth", "attributes": {"rate": NARROW_KB_PER_S}},
         }[kind]
         self.ask("POST", "/proxies/broker/toxics", name="trouble", stream="upstream", toxicity=1.0, **toxic)
         yield
@@ -201,7 +209,7 @@ async def test_while_the_broker_is_in_trouble_events_are_refused_with_advice_and
     toxiproxy, through = proxy
     topic = f"questline/{kind}-{uuid4().hex[:6]}/{kind}-{uuid4().hex[:6]}"
     ensure(topic, endpoint=emulator)
-    gateway, clients = Watched(tmp_path, QUESTLINE_BROKER=f"pubsub:{topic}?endpoint={through}"), Clients()
+    gateway, clients = Watched(tmp_path, QUESTLINE_BROKER=f"pubsub:{topic}?endpoint={through}", **LIMITS), Clients()
     following = asyncio.create_task(gateway.follow())
     try:
         with toxiproxy.trouble(kind):
@@ -227,6 +235,82 @@ async def test_while_the_broker_is_in_trouble_events_are_refused_with_advice_and
     assert gateway.most_bytes - gateway.first_bytes < GROWTH_BYTES
 
 
+class Goodput:
+    """Clients of a gateway whose broker takes only so much: events that are acknowledged in time, and what else there was."""
+
+    def __init__(self, listen: str) -> None:
+        self._listen = listen
+        self.sent, self.acknowledged, self.told = list[str](), set[str](), Counter[str]()
+
+    async def saturate(self, seconds: float) -> float:
+        """Send again as soon as there is an answer; gives calls a second that were acknowledged."""
+        async with grpc.aio.insecure_channel(self._listen) as channel:
+            stub: IngestAsyncStub = IngestStub(channel)
+            end = time.monotonic() + seconds
+
+            async def work() -> None:
+                while time.monotonic() < end:
+                    await self._send(stub)
+
+            await asyncio.gather(*(work() for _ in range(16)))
+        return self.told["ACCEPTED"] / seconds
+
+    async def offer(self, calls_per_s: float, seconds: float) -> float:
+        """Send at a rate, whatever the answers are; gives calls a second that were acknowledged."""
+        before = self.told["ACCEPTED"]
+        async with AsyncExitStack() as opened:
+            stubs: list[IngestAsyncStub] = [
+                IngestStub(await opened.enter_async_context(grpc.aio.insecure_channel(self._listen, options=_OWN)))
+                for _ in range(CONNECTIONS)
+            ]
+            group = await opened.enter_async_context(asyncio.TaskGroup())
+            began = time.monotonic()
+            for number in range(int(calls_per_s * seconds)):
+                await asyncio.sleep(max(0.0, began + number / calls_per_s - time.monotonic()))
+                group.create_task(self._send(stubs[number % CONNECTIONS]))
+            await asyncio.sleep(max(0.0, began + seconds - time.monotonic()))
+            return (self.told["ACCEPTED"] - before) / seconds
+
+    async def _send(self, stub: IngestAsyncStub) -> None:
+        ids = [uuid4().hex for _ in range(EVENTS)]
+        self.sent += ids
+        try:
+            response = await stub.Send(
+                pb.SendRequest(events=[an_event(own, user_id="x" * 1_000) for own in ids]), timeout=DEADLINE_S
+            )
+        except grpc.aio.AioRpcError as error:
+            self.told[f"{error.code().name} {error.details()}"[:60]] += 1
+            metadata: Any = error.trailing_metadata()
+            self.told["with advice"] += PUSHBACK in dict(metadata)
+            return
+        self.acknowledged |= {answer.event_id for answer in response.answers if answer.outcome == pb.ACCEPTED}
+        self.told[pb.Outcome.Name(response.answers[0].outcome)] += 1
+
+
+@pytest.mark.timeout(300)
+async def test_at_twice_capacity_what_is_too_much_is_turned_away_and_the_rest_is_acknowledged_in_time(
+    proxy: tuple[Toxiproxy, str], emulator: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    toxiproxy, through = proxy
+    topic = f"questline/narrow-{uuid4().hex[:6]}/narrow-{uuid4().hex[:6]}"
+    ensure(topic, endpoint=emulator)
+    gateway = Watched(tmp_path, QUESTLINE_BROKER=f"pubsub:{topic}?endpoint={through}")
+    clients = Goodput(gateway.process.listen)
+    try:
+        with toxiproxy.trouble("narrow"):
+            peak = await clients.saturate(PEAK_S)
+            at_twice = await clients.offer(2 * peak, OVERLOAD_S)
+    finally:
+        gateway.process.close()
+    with closing(open_broker(f"pubsub:{topic}?endpoint={emulator}")) as broker:
+        found = await asyncio.to_thread(pulled, broker, clients.acknowledged)
+
+    print(f"\npeak {peak:.1f} calls/s, at twice that {at_twice:.1f}: {at_twice / peak:.0%} of it; {dict(clients.told)}")
+    assert clients.acknowledged <= found.keys() <= set(clients.sent)
+    assert clients.told["with advice"] > 0
+    assert at_twice / peak >= (request.config.getoption("--fault-goodput", default=None) or 0.0)
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "disk"
@@ -245,7 +329,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 async def test_while_the_disk_is_full_events_are_refused_with_advice_and_all_arrive_afterwards(
     small_disk: Path,
 ) -> None:
-    gateway, clients = Watched(small_disk), Clients()
+    gateway, clients = Watched(small_disk, **LIMITS), Clients()
     following = asyncio.create_task(gateway.follow())
     try:
         working = asyncio.create_task(clients.work(gateway.process.listen))

@@ -231,6 +231,29 @@ async def test_calls_beyond_the_bytes_in_flight_are_turned_away_with_advice(
     assert dict(metadata)["grpc-retry-pushback-ms"] == "200"
 
 
+async def test_while_storing_is_too_far_behind_calls_are_turned_away_with_advice(
+    settings: GatewaySettings, broker: MemoryBroker
+) -> None:
+    broker.slow_s = 2.0
+    async with (
+        serving(settings.model_copy(update={"max_wait_s": 1.0}), broker) as address,
+        grpc.aio.insecure_channel(address) as channel,
+    ):
+        stub: IngestAsyncStub = IngestStub(channel)
+        first = asyncio.ensure_future(stub.Send(request(an_event())))
+        await asyncio.sleep(0.1)
+        second = asyncio.ensure_future(stub.Send(request(an_event())))
+        await asyncio.sleep(1.2)
+        with pytest.raises(grpc.aio.AioRpcError, match="behind with storing") as failure:
+            await stub.Send(request(an_event()))
+        assert outcomes(await first) == outcomes(await second) == ["ACCEPTED"]
+        assert outcomes(await stub.Send(request(an_event()))) == ["ACCEPTED"]
+
+    assert failure.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    metadata: Any = failure.value.trailing_metadata()
+    assert dict(metadata)["grpc-retry-pushback-ms"] == "1000"
+
+
 async def test_a_full_broker_refuses_everything_and_forgets_it(stub: IngestAsyncStub, broker: MemoryBroker) -> None:
     events = [an_event("a"), an_event("a"), an_event(event_name="")]
     broker.failure = FULL

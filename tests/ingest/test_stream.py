@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 import grpc
 
+from questline_core.broker.port import Message
 from questline_core.errors import BrokerFull
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
@@ -79,16 +80,26 @@ async def test_a_full_broker_refuses_the_events_and_not_the_stream(stub: IngestA
     assert responses[0].answers[0].retry_after_ms == 1500
 
 
-async def test_a_gateway_that_drains_answers_what_it_read_and_ends_the_stream(
-    settings: GatewaySettings, broker: MemoryBroker
-) -> None:
-    broker.slow_s = 0.3
+class Telling(MemoryBroker):
+    """Tells that a publish has begun."""
+
+    def __init__(self) -> None:
+        super().__init__(slow_s=0.3)
+        self.begun = asyncio.Event()
+
+    async def publish(self, messages: Sequence[Message]) -> None:
+        self.begun.set()
+        await super().publish(messages)
+
+
+async def test_a_gateway_that_drains_answers_what_it_read_and_ends_the_stream(settings: GatewaySettings) -> None:
+    broker = Telling()
     running = serving(settings, broker)
     address = await running.__aenter__()
     async with grpc.aio.insecure_channel(address) as channel:
         stub: IngestAsyncStub = IngestStub(channel)
         call = stub.Stream(one_and_then_silence())
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(broker.begun.wait(), 30)
         stopping = asyncio.ensure_future(running.__aexit__(None, None, None))
 
         responses = [response async for response in call]
