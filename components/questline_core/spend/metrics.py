@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from questline_core.spend.arrays import Floats
 
@@ -57,6 +56,8 @@ def rmsle(actual: Floats, predicted: Floats) -> float:
 
 def spearman_of_spenders(actual: Floats, predicted: Floats) -> float:
     """Give the rank correlation among rows with spend: who spends much, of those who spend. 0 for a constant."""
+    from scipy.stats import rankdata  # noqa: PLC0415 - slow to load, and steps that need other measures come by here
+
     left, right = rankdata(actual[actual > 0]), rankdata(predicted[actual > 0])
     return float(np.corrcoef(left, right)[0, 1]) if left.std() > 0 and right.std() > 0 else 0.0
 
