@@ -28,13 +28,16 @@ AGAIN = ("grpc.service_config", json.dumps({"methodConfig": [{"name": [{}], "ret
 """A pod that goes away breaks its connections; the same question, which changes nothing, is asked of the next pod."""
 
 
+_Asked = Gathered[Row, Spend]
+
+
 class SpendRouter:
     """The spend model as calls see it: each revision has its own requests, and its own breaker."""
 
     def __init__(self, *, timeout_s: float, observe: Observe) -> None:
         self._timeout_s, self._observe = timeout_s, observe
         self._now = Revisions(())
-        self._asked: dict[Revision, Gathered[Row, Spend]] = {}
+        self._asked: dict[Revision, _Asked] = {}
         self._channels: dict[str, grpc.aio.Channel] = {}
 
     def use(self, revisions: Revisions) -> None:
@@ -47,7 +50,7 @@ class SpendRouter:
         self._asked = {revision: kept.get(revision) or self._open(revision) for revision in revisions.all}
         self._now = revisions
 
-    def _open(self, revision: Revision) -> Gathered[Row, Spend]:
+    def _open(self, revision: Revision) -> _Asked:
         model = OpenInferenceSpend(self._channels[revision.address], model=revision.model, version=revision.version)
         return Gathered(model, name=MODEL, timeout_s=self._timeout_s, observe=self._observe)
 
@@ -57,15 +60,17 @@ class SpendRouter:
         Raises:
             ModelUnavailable: there is no usable answer within `timeout_s` seconds; its `reason` is a stable word.
         """
-        if not self._now.all:
+        now, asked = self._now, self._asked  # a change in the middle must not part them
+        if not now.all:
             raise ModelUnavailable(MODEL, "unreachable", "no revision of it has answered yet")
-        if len(self._now.all) == 1:
-            return await self._asked[self._now.all[0]].ask(rows, timeout_s=timeout_s)
+        if len(now.all) == 1:
+            return await asked[now.all[0]].ask(rows, timeout_s=timeout_s)
         places: dict[Revision, list[int]] = {}
         for index, player in enumerate(players):
-            places.setdefault(self._now.of(player), []).append(index)
+            places.setdefault(now.of(player), []).append(index)
+        main = asked[max(now.all, key=lambda other: other.share)]
         answers = await asyncio.gather(
-            *(self._ask_or_main(revision, [rows[i] for i in own], timeout_s) for revision, own in places.items())
+            *(_ask_or(main, asked[one], [rows[i] for i in own], timeout_s) for one, own in places.items())
         )
         by_index = {
             index: spend
@@ -74,22 +79,22 @@ class SpendRouter:
         }
         return [by_index[index] for index in range(len(rows))]
 
-    async def _ask_or_main(self, revision: Revision, rows: Sequence[Row], timeout_s: float) -> Sequence[Spend]:
-        """Ask a revision, and if it has no answer the one with most players: a bad canary costs nobody a prediction."""
-        main = max(self._now.all, key=lambda other: other.share)
-        began = asyncio.get_running_loop().time()
-        try:
-            return await self._asked[revision].ask(rows, timeout_s=timeout_s / 2 if revision != main else timeout_s)
-        except ModelUnavailable:
-            if revision == main:
-                raise
-        left_s = timeout_s - (asyncio.get_running_loop().time() - began)
-        return await self._asked[main].ask(rows, timeout_s=left_s)
-
     async def close(self) -> None:
         """Close all connections."""
         for channel in self._channels.values():
             await channel.close(None)
+
+
+async def _ask_or(main: _Asked, own: _Asked, rows: Sequence[Row], timeout_s: float) -> Sequence[Spend]:
+    """Ask a revision, and if it has no answer the one with most players: a bad canary costs nobody a prediction."""
+    began = asyncio.get_running_loop().time()
+    try:
+        return await own.ask(rows, timeout_s=timeout_s / 2 if own is not main else timeout_s)
+    except ModelUnavailable:
+        if own is main:
+            raise
+    left_s = timeout_s - (asyncio.get_running_loop().time() - began)
+    return await main.ask(rows, timeout_s=left_s)
 
 
 @asynccontextmanager

@@ -103,3 +103,20 @@ async def test_a_canary_answers_for_its_players_and_when_it_is_dead_the_main_rev
     expected = ["v2" if both.of(player).address == canary.address else "v1" for player in players]
     assert [spend.revision for spend in split] == expected
     assert {spend.revision for spend in alone} == {"v1"}
+
+
+async def test_a_change_in_the_middle_of_a_question_loses_no_answer() -> None:
+    model = ModelServer()
+    model.slow_s = 0.05
+    await model.start()
+    players = [f"player-{n}" for n in range(50)]
+    rows = [{"events": float(n)} for n in range(50)]
+    async with open_router(model.address, timeout_s=5, observe=lambda *_: None) as router:
+        router.use(Revisions((Revision(address=model.address, share=50), Revision(address=model.address, share=51))))
+        asking = asyncio.create_task(router.ask(rows, players=players, timeout_s=5))
+        await asyncio.sleep(0)
+        router.use(Revisions((Revision(address=model.address, share=100),)))
+        answers = await asking
+    await model.stop()
+
+    assert len(answers) == len(rows)

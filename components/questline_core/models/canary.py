@@ -79,7 +79,7 @@ def with_share(manifest: Manifest, revision: str, percent: int) -> Manifest:
         BadInput: no canary has this name, or the shares exceed 100 %.
     """
     _find(manifest, revision)
-    minimum = max(1, math.ceil(_minimum(manifest) * percent / WHOLE_PERCENT))
+    minimum = max(1, math.ceil(_own_replicas(manifest) * percent / WHOLE_PERCENT))
     changed = _with(
         manifest,
         [
@@ -105,8 +105,8 @@ def with_stable(manifest: Manifest, revision: str) -> Manifest:
     chosen = _find(manifest, revision)["predictor"]
     place = {key: stable[key] for key in _SCALING if key in stable}
     others = [one for one in _canaries(manifest) if one["predictor"]["name"] != revision]
-    changed = _with(manifest, [_canary(stable, 0, minimum=1), *others])
-    return {**changed, "spec": {**changed["spec"], "predictor": _placed(chosen, place)}}
+    swapped = {**manifest, "spec": {**manifest["spec"], "predictor": _placed(chosen, place)}}
+    return _with(swapped, [_canary(stable, 0, minimum=1), *others])
 
 
 def without(manifest: Manifest, revision: str) -> Manifest:
@@ -148,8 +148,14 @@ def _percent(canary: Mapping[str, Any]) -> int:
     return percent
 
 
-def _minimum(manifest: Manifest) -> int:
-    return int(manifest["spec"]["predictor"].get("minReplicas", 1))
+def _own_replicas(manifest: Manifest) -> int:
+    """Tell how many pods the stable revision has for itself: for KServe its minReplicas count the canaries' with it."""
+    declared_minimum = int(manifest["spec"]["predictor"].get("minReplicas", 1))
+    return max(1, declared_minimum - _replicas(_canaries(manifest)))
+
+
+def _replicas(canaries: Sequence[Mapping[str, Any]]) -> int:
+    return sum(int(one["predictor"].get("minReplicas", 0)) for one in canaries)
 
 
 def _find(manifest: Manifest, revision: str) -> Mapping[str, Any]:
@@ -171,7 +177,14 @@ def _placed(predictor: Mapping[str, Any], scaling: Mapping[str, Any]) -> dict[st
 
 
 def _with(manifest: Manifest, canaries: Sequence[Mapping[str, Any]]) -> Manifest:
+    """Change the canaries; the stable revision keeps the pods that it has for itself, so the way back starts none."""
     spec = {key: value for key, value in manifest["spec"].items() if key != "canary"}
+    stable = spec["predictor"]
+    if _replicas(canaries) != _replicas(_canaries(manifest)):
+        minimum = _own_replicas(manifest) + _replicas(canaries)
+        gain = minimum - int(stable.get("minReplicas", 1))
+        most = {"maxReplicas": stable["maxReplicas"] + gain} if "maxReplicas" in stable else {}
+        spec["predictor"] = {**stable, "minReplicas": minimum, **most}
     return {**manifest, "spec": {**spec, **({"canary": list(canaries)} if canaries else {})}}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
@@ -63,10 +63,9 @@ class ClusterHost:
         found = self.cluster.get(api.SERVICES, check_label("the service's name", name))
         if found is None:
             raise NotReady(f"no InferenceService {name!r} is in namespace {self.cluster.namespace}; apply one first")
-        seen = _Seen.of(self.cluster, name)
-        revisions = tuple(seen.status(one) for one in declared(_as_declared(found)))
-        stable = revisions[0]
-        settled = found.get("status", {}).get("observedGeneration", 0) >= found["metadata"]["generation"]
+        seen, wanted = _Seen.of(self.cluster, name), declared(_as_declared(found))
+        revisions = tuple(seen.status(one) for one in wanted)
+        stable, settled = revisions[0], _settled(found.get("status", {}), wanted)
         return ServiceStatus(
             name=name,
             ready=stable.ready and settled and seen.rolled_out(stable.revision),
@@ -161,6 +160,15 @@ def open_cluster(address: str) -> ClusterHost:
         )
     claim = Claim(options.get("claim", ""), options.get("root", ""))
     return ClusterHost(api.connect(check_label("the namespace", namespace), options.get("context")), claim)
+
+
+def _settled(status: Mapping[str, Any], wanted: Sequence[Declared]) -> bool:
+    """Tell whether KServe has done what is declared; its observedGeneration may stay behind for ever."""
+    stable, *canaries = wanted
+    told = {one["name"]: one.get("trafficPercent", 0) for one in status.get("canaryStatuses", [])}
+    address = status.get("address", {}).get("url", "")
+    here = f"//{_object(stable.service.name, stable.service.revision)}." in address
+    return here and told == {one.service.revision: one.percent for one in canaries}
 
 
 def _object(name: str, revision: str) -> str:
