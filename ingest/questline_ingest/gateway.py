@@ -20,6 +20,7 @@ from questline_ingest.predictions import ChurnPredictions, SpendPredictions
 from questline_ingest.recent import Key, Known, RecentIds, Ticket, key_of
 from questline_ingest.served import ServedSample
 from questline_ingest.storing import Committed, Storing
+from questline_ingest.tracing import Tracing
 from questline_ingest.verdicts import ChurnPrediction, Outcome, Prediction, Refusal, Verdict
 
 _Prediction = TypeVar("_Prediction")
@@ -102,11 +103,12 @@ class Gateway:
         max_batch_events: int,
         committed: Committed,
         sample: ServedSample,
+        tracing: Tracing,
     ) -> None:
         self._recent, self._spend, self._churn = recent, spend, churn
         self._title, self._max_batch_events = title, max_batch_events
         self.storing = Storing(broker, committed=committed)
-        self.sample = sample
+        self.sample, self._tracing = sample, tracing
         self.counts = Counts()
         self.reasons: Counter[str] = Counter()
         """Rejected and refused events by reason."""
@@ -124,6 +126,10 @@ class Gateway:
             BadInput: the batch is empty or too large.
         """
         self._require_size(len(batch.events))
+        with self._tracing.call(trace, events=len(batch.events)) as kept:
+            return await self._accept(batch, kept, budget, caller)
+
+    async def _accept(self, batch: Batch, trace: str, budget: Budget, caller: Caller) -> Answered:
         sorting = self._sort(batch, trace, caller)
         storing = self._store(sorting)
         # What models say of players is said to the title of this installation only.

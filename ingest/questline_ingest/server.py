@@ -39,6 +39,7 @@ from questline_ingest.served import open_served
 from questline_ingest.servicer import SERVICE, IngestService
 from questline_ingest.settings import GatewaySettings
 from questline_ingest.stopping import told_to_stop
+from questline_ingest.tracing import open_tracing
 from questline_ingest.verdicts import Spend
 
 log = structlog.get_logger()
@@ -82,6 +83,7 @@ async def opened_gateway(settings: GatewaySettings, broker: Broker, metrics: Met
             max_batch_events=settings.max_batch_events,
             committed=metrics.committed,
             sample=sample,
+            tracing=await opened.enter_async_context(open_tracing(settings.otlp_endpoint)),
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
@@ -18,6 +17,7 @@ from questline_ingest.convert import read_batch, write_answers, write_turned_awa
 from questline_ingest.gateway import Budget, Gateway
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.status import NEUTRAL, SERVER_TIME, STATUS, trailing_metadata
+from questline_ingest.tracing import traceparent
 
 log = structlog.get_logger()
 
@@ -28,8 +28,6 @@ _SHARE_FOR_PREDICTIONS = 0.8
 
 _ANSWERS_WAITING = 256
 """Requests of one stream that are worked on at once; the client's window fills when there are more."""
-
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 _REASONS = {Overloaded: "overloaded", RateLimited: "rate_limited", NotAllowed: "not_allowed"}
 
@@ -61,7 +59,7 @@ class IngestService:
         except QuestlineError as error:
             return _failed(context, error)
         except Exception:
-            log.exception("call failed", peer=context.peer(), bytes=len(raw))
+            log.exception("call failed", bytes=len(raw))
             return _ended(context, grpc.StatusCode.INTERNAL, NEUTRAL)
         context.set_trailing_metadata(((SERVER_TIME, str(time.time_ns() // 1000)),))
         return answer
@@ -114,7 +112,9 @@ class IngestService:
         with self._admission.admit(len(raw)):
             batch = read_batch(raw)
             self._gate.spend(caller, len(batch.events))
-            answered = await self._gateway.accept(batch, trace=_trace(told), budget=budget, caller=caller)
+            answered = await self._gateway.accept(
+                batch, trace=traceparent(told.get("traceparent")), budget=budget, caller=caller
+            )
             return write_answers(*answered)
 
     def _budget(self, context: Context) -> Budget:
@@ -154,8 +154,3 @@ Told = Mapping[str, str | bytes]
 
 def _key(told: Told) -> str:
     return str(told.get("x-api-key") or told.get("authorization") or "")
-
-
-def _trace(told: Told) -> str:
-    value = told.get("traceparent")
-    return value if isinstance(value, str) and _TRACEPARENT.fullmatch(value) else ""

@@ -22,6 +22,7 @@ from questline_ingest.gateway import Budget, Gateway
 from questline_ingest.http.events import answers, read_events
 from questline_ingest.settings import GatewaySettings
 from questline_ingest.status import NEUTRAL
+from questline_ingest.tracing import traceparent
 
 log = structlog.get_logger()
 
@@ -78,7 +79,8 @@ class HttpDoor:
         with self._admission.admit(len(raw)):
             batch = read_events(raw)
             self._gate.spend(caller, len(batch.events))
-            answered = await self._gateway.accept(batch, budget=self._longest, caller=caller)
+            trace = traceparent(request.headers.get("traceparent"))
+            answered = await self._gateway.accept(batch, trace=trace, budget=self._longest, caller=caller)
         return Response(orjson.dumps({"answers": answers(answered)}), media_type="application/json")
 
     async def _body(self, request: Request) -> bytes:
@@ -98,7 +100,7 @@ def http_app(door: HttpDoor, *, origins: tuple[str, ...]) -> Starlette:
         CORSMiddleware,
         allow_origins=origins,
         allow_methods=["POST"],
-        allow_headers=["authorization", "content-type", "x-api-key"],
+        allow_headers=["authorization", "content-type", "traceparent", "x-api-key"],
         max_age=86_400,
     )
     return Starlette(routes=[Route("/v1/events", door.events, methods=["POST"])], middleware=[cors] if origins else [])
