@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +22,33 @@ revisions = typer.Typer(no_args_is_help=True, help="See and move the revisions o
 
 Model = Annotated[str, typer.Option(help="The model: metadata.name of its InferenceService.")]
 Revision = Annotated[str, typer.Argument(help="The revision: a predictor's name.")]
+
+
+_asked_host = ContextVar("asked_host", default="")
+
+
+@revisions.callback()
+def root(
+    host: Annotated[
+        str,
+        typer.Option(
+            help="Where the models are served, such as kserve:NAMESPACE.", show_default="QUESTLINE_MODEL_HOST"
+        ),
+    ] = "",
+) -> None:
+    """Keep what all sub-commands need."""
+    _asked_host.set(host)
+
+
+@revisions.command()
+def deploy(revision: Revision, model: Model = "spend") -> None:
+    """Bring a version of the model store up in the dark, and wait until it answers; the first of all serves."""
+    from questline_core.models.manifests import spend_service
+    from questline_core.models.moves import dark
+    from questline_core.models.store import load
+
+    version = load(_version_folder(model, revision))
+    _move("deploy", lambda host: dark(host, spend_service(version.name, version.version, version.uri)))
 
 
 @revisions.command("list")
@@ -92,6 +120,14 @@ def promote(revision: Revision, model: Model = "spend") -> None:
 
 
 @revisions.command()
+def drop(revision: Revision, model: Model = "spend") -> None:
+    """Take a revision without a share away, such as one that does not come up."""
+    from questline_core.models.moves import drop
+
+    _move("drop", lambda host: drop(host, model, revision))
+
+
+@revisions.command()
 def rollback(model: Model = "spend") -> None:
     """Take the canaries' share away; if none has one, bring back the revision that was stable before."""
     from questline_core.models.moves import rollback
@@ -111,7 +147,7 @@ def _move(name: str, move: Callable[[ModelHost], ServiceStatus]) -> None:
 def _host() -> ModelHost:
     from questline_core.models.port import open_model_host
 
-    return open_model_host(PlatformSettings.read().model_host_url)
+    return open_model_host(_asked_host.get() or PlatformSettings.read().model_host_url)
 
 
 @contextmanager

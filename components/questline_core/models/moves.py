@@ -60,6 +60,18 @@ def shift(host: ModelHost, name: str, revision: str, percent: int, *, patience: 
     return _wait(host, name, revision, lambda one, _: one.percent == percent, patience)
 
 
+def expose(host: ModelHost, name: str, revision: str, percent: int, *, patience: Patience = PATIENCE) -> ServiceStatus:
+    """Give a new revision a share, as `shift` does; the first of all revisions has all of the requests already.
+
+    Raises:
+        BadInput: no revision has this name.
+        NotReady: it does not answer.
+    """
+    if declared(_manifest(host, name))[0].service.revision == revision:
+        return host.status(name)
+    return shift(host, name, revision, percent, patience=patience)
+
+
 def promote(host: ModelHost, name: str, revision: str, *, patience: Patience = PATIENCE) -> ServiceStatus:
     """Let a canary that answers become the stable revision; the one before stays warm with 0 %.
 
@@ -92,6 +104,16 @@ def rollback(host: ModelHost, name: str, *, to: str = "", patience: Patience = P
     if not to:
         raise NotReady(f"no canary of {name} has a share, and it is not known what was stable before; promote one")
     return promote(host, name, to, patience=patience)
+
+
+def drop(host: ModelHost, name: str, revision: str) -> ServiceStatus:
+    """Take a revision without a share away, such as a broken one, whose pods keep a node from being drained.
+
+    Raises:
+        BadInput: it is the stable revision, or it still has a share.
+    """
+    host.apply(without(_manifest(host, name), revision))
+    return host.status(name)
 
 
 def deploy(host: ModelHost, manifest: Manifest, *, patience: Patience = PATIENCE) -> ServiceStatus:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from questline_core.ledger import plugin
 from questline_core.ledger.commands import revisions
 from questline_core.ledger.table import Ledger
 from questline_core.models.port import RevisionStatus, ServiceStatus
@@ -109,3 +110,24 @@ def test_a_diff_tells_data_content_and_metrics(tmp_path: Path, monkeypatch: pyte
     assert "data_version: data-of-v1 → data-of-v2" in told
     assert "loss: 0.5 → 0.25" in told
     assert not any(line.startswith("code_version") for line in told)
+
+
+def test_the_host_can_be_named_for_one_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUESTLINE_HOME", str(tmp_path))
+
+    told = CliRunner().invoke(revisions, ["--host", f"folder:{tmp_path / 'other'}", "list"])
+
+    assert "lies in" in str(told.exception)
+    assert str(tmp_path / "other") in str(told.exception)
+
+
+def test_kubectls_plugin_explains_itself_where_there_is_no_cluster(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["kubectl-questline", "--help"])
+    monkeypatch.setattr("kubernetes.config.kube_config.KUBE_CONFIG_DEFAULT_LOCATION", str(tmp_path / "none"))
+
+    with pytest.raises(SystemExit):
+        plugin.main()
+
+    assert "kubectl questline" in capsys.readouterr().out
