@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -134,7 +135,11 @@ class Preprocessor:
             blocks.append(self._encode(feature, flat.column(names[feature.name.lower()])))
         if not any(sparse.issparse(block) for block in blocks):
             return np.hstack(blocks) if blocks else np.zeros((table.num_rows, 0))
-        return sparse.hstack([sparse.csr_matrix(block) for block in blocks], format="csr")
+        joined = [
+            _full(np.hstack(list(some))) if dense else sparse.hstack(list(some), format="csr")
+            for dense, some in groupby(blocks, lambda block: not sparse.issparse(block))
+        ]
+        return sparse.hstack(joined, format="csr")
 
     def _encode(self, feature: Feature, column: pa.ChunkedArray[Any]) -> Matrix:
         if feature.kind == "number":
@@ -301,6 +306,13 @@ def _means(codes: Array, width: int, targets: Array) -> list[list[float]]:
     np.add.at(sums, codes, targets)
     means = np.where(counts > 0, sums / np.maximum(counts, 1), overall)
     return [*means.tolist(), overall.tolist()]
+
+
+def _full(block: Array) -> sparse.csr_matrix:
+    """Make a sparse matrix of a dense block with all its places, which is quicker than looking for zeros."""
+    rows, width = block.shape
+    places = np.tile(np.arange(width, dtype=np.int32), rows)
+    return sparse.csr_matrix((block.ravel(), places, np.arange(0, rows * width + 1, width)), shape=block.shape)
 
 
 def _one_hot(codes: Array, width: int, *, dropped: int | None) -> sparse.csr_matrix:
