@@ -7,17 +7,21 @@ import asyncio
 import random
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Sequence
+from http import HTTPStatus
 from pathlib import Path
 
 import grpc
-import httpx
 import orjson
 import psutil
+import uvloop
 
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
+from questline_ingest.addresses import split
+from questline_ingest.imports.ga4 import Ga4Rows
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.servicer import SERVICE
 from questline_ingest.settings import GatewaySettings
@@ -27,6 +31,9 @@ CORPUS = Path(__file__).parents[1] / "ingest" / "hostile" / "corpus"
 ROWS = Path(__file__).parents[3] / "shared/data/flood_it_events/events.ndjson"
 AT_ONCE = 50
 _EDGES = (b"\x00", b"\xff", b"\x80" * 10, b"\x7f", b"\xff\xff\xff\xff\x0f", b"\xed\xa0\x80", b"{" * 300, b"\x0b" * 200)
+
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Forgetting(MemoryBroker):
@@ -42,12 +49,15 @@ def seeds() -> list[bytes]:
     event.event_params.add(key="k").value.int_value = -(2**63)
     event.event_params.add(key="k").value.double_value = float("inf")
     row = {"event_id": "e", "event_name": "n", "event_timestamp": 1_800_000_000_000_000, "user_pseudo_id": "p"}
+    lines = ROWS.read_bytes().splitlines()[:50] if ROWS.exists() else []
+    real = [Ga4Rows(skip_unknown=True).event(orjson.loads(line) | {"event_id": "r"}) for line in lines]
     return [
+        *(pb.SendRequest(events=[one], predict=[pb.SPEND]).SerializeToString() for one in real),
         pb.SendRequest(events=[event, Event()], predict=[pb.SPEND, pb.CHURN]).SerializeToString(),
         pb.SendRequest(events=[an_event("f")] * 3).SerializeToString(),
         orjson.dumps({"events": [row | {"event_params": [{"key": "k", "value": {"int_value": -(2**63)}}]}, row]}),
         orjson.dumps(row),
-        *(b'{"event_id": "r", ' + line[1:] for line in (ROWS.read_bytes().splitlines()[:50] if ROWS.exists() else ())),
+        *(b'{"event_id": "r", ' + line[1:] for line in lines),
         *(path.read_bytes() for path in sorted(CORPUS.glob("*"))),
     ]
 
@@ -77,9 +87,11 @@ class Run:
         finds: messages that the server failed on.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, http: httpx.AsyncClient) -> None:
+    def __init__(self, channel: grpc.aio.Channel, http: Sequence[Connection]) -> None:
         self._send = channel.unary_unary(f"/{SERVICE}/Send", request_serializer=None, response_deserializer=None)
-        self._http = http
+        self._free: asyncio.Queue[Connection] = asyncio.Queue()
+        for connection in http:
+            self._free.put_nowait(connection)
         self.outcomes = Counter[str]()
         self.finds: list[bytes] = []
 
@@ -90,43 +102,64 @@ class Run:
             code = grpc.StatusCode.OK
         except grpc.aio.AioRpcError as error:
             code = error.code()
-        status = (await self._http.post("/v1/events", content=data)).status_code
+        status = await self._post(data)
         self.outcomes.update((f"grpc {code.name}", f"http {status}"))
         known = {grpc.StatusCode.OK, grpc.StatusCode.INVALID_ARGUMENT}
-        if code not in known or status >= httpx.codes.INTERNAL_SERVER_ERROR:
+        if code not in known or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             self.finds.append(data)
 
+    async def _post(self, data: bytes) -> int:
+        """Post over a kept connection, and give the status."""
+        reader, writer = connection = await self._free.get()
+        writer.write(b"POST /v1/events HTTP/1.1\r\nhost: gateway\r\ncontent-length: %d\r\n\r\n%b" % (len(data), data))
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        await reader.readexactly(int(head.partition(b"content-length: ")[2].split()[0]))
+        self._free.put_nowait(connection)
+        return int(head.split()[1])
 
-async def attack(home: Path, count: int, *, seed: int) -> tuple[Run, float]:
-    """Send `count` messages through both doors; give the run and the growth of memory after the first fifth, as a share."""
+
+async def attack(home: Path, count: int, *, seed: int, seconds: float) -> tuple[Run, float]:
+    """Send `count` messages through both doors, or as many as there is time for.
+
+    Returns:
+        The run, and the growth of memory after the first fifth of messages or time, as a share.
+    """
     settings = GatewaySettings(home=home, listen="127.0.0.1:0", http_listen="127.0.0.1:0", recent_ids=1000, notice_s=0)
     dice, grown = random.Random(seed), seeds()
-    async with (
-        serving_all(settings, Forgetting()) as at,
-        grpc.aio.insecure_channel(at.grpc) as channel,
-        httpx.AsyncClient(base_url=f"http://{at.http}", timeout=30) as http,
-    ):
-        run = Run(channel, http)
-        await asyncio.gather(*map(run.fire, grown))
-        warm_bytes = 0
+    async with serving_all(settings, Forgetting()) as at, grpc.aio.insecure_channel(at.grpc) as channel:
+        connections = [await asyncio.open_connection(*split(at.http)) for _ in range(AT_ONCE)]
+        run = Run(channel, connections)
+        for first in range(0, len(grown), AT_ONCE):
+            await asyncio.gather(*map(run.fire, grown[first : first + AT_ONCE]))
+        warm_bytes, began = 0, time.monotonic()
         for sent in range(0, count, AT_ONCE):
-            if sent >= count // 5 and not warm_bytes:
+            spent_s = time.monotonic() - began
+            if max(sent / count, spent_s / seconds) >= 1 / 5 and not warm_bytes:
                 warm_bytes = psutil.Process().memory_info().rss
+            if spent_s >= seconds:
+                break
             await asyncio.gather(*(run.fire(mutated(dice, dice.choice(grown))) for _ in range(AT_ONCE)))
-        return run, psutil.Process().memory_info().rss / warm_bytes - 1
+        growth = psutil.Process().memory_info().rss / warm_bytes - 1
+        for _, writer in connections:
+            writer.close()
+        return run, growth
 
 
 def main() -> None:
     """Print the counts; every find becomes a file of the corpus, and the exit code is 1."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--count", type=int, default=100_000)
+    parser.add_argument("--seconds", type=float, default=24 * 3600.0)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
-        run, growth = asyncio.run(attack(Path(home), given.count, seed=given.seed))
+        run, growth = uvloop.run(attack(Path(home), given.count, seed=given.seed, seconds=given.seconds))
     for number, find in enumerate(run.finds):
         (CORPUS / f"find-{given.seed}-{number}").write_bytes(find)
-    sys.stdout.write(f"seed {given.seed}, {dict(run.outcomes)}, finds {len(run.finds)}, memory {growth:+.1%}\n")
+    messages = run.outcomes.total() // 2
+    sys.stdout.write(
+        f"seed {given.seed}, {messages:,} messages, {dict(run.outcomes)}, finds {len(run.finds)}, memory {growth:+.1%}\n"
+    )
     raise SystemExit(bool(run.finds) or growth >= 0.1)
 
 

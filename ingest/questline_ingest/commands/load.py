@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -28,6 +28,7 @@ def load(  # noqa: PLR0913 - each is an option of the command line
     max_calls: Annotated[int, typer.Option(help="Stop after so many calls.")] = 1_000_000,
     batch: Annotated[int, typer.Option(min=1, max=5_000, help="Events in a call.")] = 1,
     stream: Annotated[bool, typer.Option("--stream", help="Send all over one stream in each process.")] = False,
+    http: Annotated[bool, typer.Option("--http", help="Send JSON to the HTTP door, which --address names.")] = False,
     predict: Annotated[
         list[AskFor] | None, typer.Option(help="Ask this model with every event; may be given twice.")
     ] = None,
@@ -79,7 +80,7 @@ def load(  # noqa: PLR0913 - each is an option of the command line
         predict=[pb.Model.Value(model.upper()) for model in predict or ()],
         in_flight=in_flight,
         timeout_s=timeout,
-        stream=stream,
+        door=_door(stream=stream, http=http),
     )
     with Console(stderr=True).status(f"{plan.calls:,} calls over {duration:g} s to {settings.listen}"):
         record = run_job(job, processes=processes)
@@ -92,6 +93,14 @@ def load(  # noqa: PLR0913 - each is an option of the command line
         print(json.dumps(found))
     else:
         show(found, Console())
+
+
+def _door(*, stream: bool, http: bool) -> Literal["grpc", "stream", "http"]:
+    from questline_core.errors import BadInput
+
+    if stream and http:
+        raise BadInput("a load goes over --stream or over --http; give one of them")
+    return "stream" if stream else "http" if http else "grpc"
 
 
 def _access(api_key: str, *, tls: bool, ca: Path | None) -> Access:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import multiprocessing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import uvloop
 
 from questline_core.errors import NotReady
 from questline_ingest.client import Access
 from questline_ingest.load.grpc_target import GrpcTarget, StreamTarget
+from questline_ingest.load.http_target import HttpTarget
 from questline_ingest.load.plan import Plan
 from questline_ingest.load.record import Record
 from questline_ingest.load.run import run
@@ -19,6 +21,10 @@ from questline_ingest.load.source import Marks, Source
 from questline_ingest.pb import ingest_pb2 as pb
 
 _UNREACHABLE = "UNAVAILABLE"
+
+Door = Literal["grpc", "stream", "http"]
+
+_DOORS: Mapping[Door, type[GrpcTarget | HttpTarget]] = {"grpc": GrpcTarget, "stream": StreamTarget, "http": HttpTarget}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +45,8 @@ class Job:
     """Most calls without an answer, of all processes together."""
     timeout_s: float
     """Of one call."""
-    stream: bool = False
-    """Send all calls of a process over one stream."""
+    door: Door = "grpc"
+    """`stream` sends all calls of a process over one stream, `http` sends JSON."""
 
     def share(self, processes: int) -> Job:
         """Give the part of one of several processes."""
@@ -72,6 +78,5 @@ def _run_here(job: Job) -> Record:
 
 async def _run(job: Job) -> Record:
     source = Source(job.pool, job.marks, per_call=job.per_call)
-    kind = StreamTarget if job.stream else GrpcTarget
-    async with kind(job.address, job.access, predict=job.predict, timeout_s=job.timeout_s) as target:
+    async with _DOORS[job.door](job.address, job.access, predict=job.predict, timeout_s=job.timeout_s) as target:
         return await run(job.plan, source, target, in_flight=job.in_flight)
