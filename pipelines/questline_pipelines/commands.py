@@ -91,9 +91,12 @@ def _run(pipeline: str, parameters: dict[str, Any], settings: PlatformSettings, 
 def compile_(
     pipeline: Annotated[str, typer.Argument(help="The pipeline, such as spend.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The YAML file to write.")],
+    *,
+    vertex: Annotated[bool, typer.Option("--vertex", help="For Vertex AI Pipelines.")] = False,
 ) -> None:
-    """Write a pipeline in the form that Kubeflow Pipelines runs."""
-    from questline_pipelines.compiled import compile_pipeline
+    """Write a pipeline in the form that Kubeflow Pipelines or Vertex AI Pipelines runs."""
+    from questline_pipelines.cluster.fitted import compile_fitted
+    from questline_pipelines.settings import PipelineSettings
 
-    compile_pipeline(pipeline, output)
+    compile_fitted(pipeline, output, PipelineSettings.read(), vertex=vertex)
     print(f"wrote {output}")

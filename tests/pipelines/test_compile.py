@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 import yaml
-from typer.testing import CliRunner
 
 from questline_components.image import IMAGE
-from questline_pipelines.commands import pipelines
+from questline_pipelines.compiled import compile_pipeline
 
 Spec = dict[str, Any]
 
@@ -18,8 +17,7 @@ Spec = dict[str, Any]
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
     target = tmp_path_factory.mktemp("compiled") / "new" / "spend.yaml"
-    outcome = CliRunner().invoke(pipelines, ["compile", "spend", "-o", str(target)])
-    assert outcome.exit_code == 0, outcome.output
+    compile_pipeline("spend", target)
     compiled: Spec = yaml.safe_load(target.read_text())
     return compiled
 

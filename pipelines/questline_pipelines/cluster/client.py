@@ -22,7 +22,7 @@ from urllib3.exceptions import HTTPError
 
 from questline_components.code import code_version
 from questline_core.errors import BadInput, NotReady
-from questline_pipelines.compiled import compile_pipeline
+from questline_pipelines.cluster.fitted import compile_fitted
 from questline_pipelines.settings import PipelineSettings
 
 GOING = ("PENDING", "RUNNING", "CANCELING", "PAUSED")
@@ -85,7 +85,7 @@ class Kubeflow:
         """
         with TemporaryDirectory() as folder, self._asking():
             package = Path(folder) / "pipeline.yaml"
-            compile_pipeline(pipeline, package)
+            compile_fitted(pipeline, package, self._settings)
             if not caching:
                 pipeline = f"{pipeline}-scheduled"
                 _let_every_step_run(package)

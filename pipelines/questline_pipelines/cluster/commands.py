@@ -53,7 +53,9 @@ def schedule(
     from questline_pipelines.cluster.client import Kubeflow
 
     settings = _settings()
-    given = _arguments(pipeline, settings, parameter) | {"data_version": "scheduled"}  # it is another in each run
+    given = _arguments(pipeline, settings, parameter)
+    if "data_version" in given:
+        given["data_version"] = "scheduled"  # it is another in each run
     print(Kubeflow(settings).schedule(pipeline, given, cron=cron))
 
 
@@ -76,12 +78,13 @@ def diff(
 
     from questline_pipelines.cluster.client import Kubeflow
     from questline_pipelines.cluster.diff import differences
-    from questline_pipelines.compiled import compile_pipeline
+    from questline_pipelines.cluster.fitted import compile_fitted
 
+    settings = _settings()
     with TemporaryDirectory() as folder:
-        compile_pipeline(pipeline, Path(folder) / "new.yaml")
+        compile_fitted(pipeline, Path(folder) / "new.yaml", settings)
         new = _read(Path(folder) / "new.yaml")
-    old: Any = _read(against) if against else Kubeflow(_settings()).spec(pipeline)
+    old: Any = _read(against) if against else Kubeflow(settings).spec(pipeline)
     if old is None:
         raise BadInput(f"there is no pipeline {pipeline} on Kubeflow Pipelines yet; give a file with --against")
     found = differences(old.get("pipeline_spec", old), new)
@@ -108,16 +111,20 @@ def _read(path: Path) -> Any:
 def _arguments(pipeline: str, settings: PipelineSettings, given: list[str] | None) -> dict[str, Any]:
     import yaml
 
-    from questline_pipelines.now import spend_parameters
+    from questline_pipelines.now import churn_parameters, spend_parameters
 
+    chosen = {name: yaml.safe_load(value) for name, _, value in (one.partition("=") for one in given or ())}
+    if pipeline == "churn":
+        return _with(churn_parameters(settings), chosen)
     if pipeline != "spend":
-        raise BadInput(f"only the pipeline spend can be started here, and not {pipeline!r}")
-    chosen = dict(one.partition("=")[::2] for one in given or ())
-    training = {"horizon_hours": 24, "holdout_days": 7, "epochs": 20, "seed": 1}
-    known = {name: yaml.safe_load(value) for name, value in chosen.items()}
-    if unknown := sorted(known.keys() - training.keys()):
-        raise BadInput(f"there is no parameter {unknown[0]!r} to choose; there are {', '.join(training)}")
-    return spend_parameters(settings, training | known)
+        raise BadInput(f"there is no pipeline {pipeline!r} to start; there are churn, spend")
+    return spend_parameters(settings, _with({"horizon_hours": 24, "holdout_days": 7, "epochs": 20, "seed": 1}, chosen))
+
+
+def _with(known: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:
+    if unknown := sorted(chosen.keys() - known.keys()):
+        raise BadInput(f"there is no parameter {unknown[0]!r} to choose; there are {', '.join(known)}")
+    return known | chosen
 
 
 def _follow(kubeflow: Any, run: str) -> None:

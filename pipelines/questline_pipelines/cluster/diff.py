@@ -78,7 +78,7 @@ def _inside(
         needs = {one: frozenset(_producers(given, handed)) for one, given in _inputs(task).items()}
         if "dag" in component:
             condition = task.get("triggerPolicy", {}).get("condition", "")
-            yield from _inside(spec, component["dag"]["tasks"], (*above, condition), needs)
+            yield from _inside(spec, component["dag"]["tasks"], (*above, condition) if condition else above, needs)
         else:
             yield name, _step(spec, component, task, above, frozenset[str]().union(*needs.values()))
 

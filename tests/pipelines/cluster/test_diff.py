@@ -65,7 +65,7 @@ def test_steps_that_come_and_go_are_told(compiled: Any, changed: Any) -> None:
 def test_the_command_compares_with_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from questline_core.cli import questline
 
-    compile_pipeline("spend", tmp_path / "spend.yaml")
+    questline(["pipelines", "compile", "spend", "-o", str(tmp_path / "spend.yaml")], standalone_mode=False)
     questline(["pipelines", "diff", "spend", "--against", str(tmp_path / "spend.yaml")], standalone_mode=False)
 
     assert "\n0 of " in capsys.readouterr().out
