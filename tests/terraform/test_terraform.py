@@ -69,3 +69,12 @@ def test_every_module_has_a_place_in_the_page() -> None:
     page = (ROOT / "README.md").read_text()
 
     assert [module.name for module in (ROOT / "modules").iterdir() if f"`modules/{module.name}`" not in page] == []
+
+
+def test_every_module_has_tests_that_apply_to_a_mocked_provider() -> None:
+    for module in sorted((ROOT / "modules").iterdir()):
+        text = "\n".join(path.read_text() for path in (module / "tests").glob("*.tftest.hcl"))
+        assert re.search(r'^mock_provider "google(-beta)?"', text, re.MULTILINE), module.name
+        assert len(re.findall(r"^run \"", text, re.MULTILINE)) >= 1, module.name
+        for kind, name in re.findall(r"\b(google_\w+)\.(\w+)\b", text):
+            assert f'resource "{kind}" "{name}"' in (module / "main.tf").read_text(), f"{module.name}: {kind}.{name}"
