@@ -1,6 +1,6 @@
 # make alone lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: bench-gateway bench-churn bench-bqml bench-spend bench-lookup bench-stream help setup demo sdk test test-faults test-gcp test-cluster check lint types arrows generated pytest format generate clean
+.PHONY: bench-serving bench-gateway bench-churn bench-bqml bench-spend bench-lookup bench-stream help setup demo sdk test test-faults test-gcp test-cluster check lint types arrows generated pytest format generate clean
 
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
@@ -92,14 +92,17 @@ bench-churn: setup ## The churn models on real players, with and without the cal
 bench-bqml: setup ## BigQuery ML on this machine beside plain scikit-learn and XGBoost
 	$(BIN)/python tests/benchmarks/bench_bqml.py
 
+bench-serving: setup ## What an answer costs the serving process: make bench-serving [MODEL=.questline/models/spend/VERSION]
+	$(BIN)/python tests/benchmarks/bench_serving.py $(MODEL)
+
 bench-lookup: setup ## The lookup of 1 and 10 million players beside a dict and DuckDB (three minutes, 4 GB)
 	$(BIN)/python tests/benchmarks/bench_lookup.py
 
 test-gcp: setup ## The cloud adapters against a real project: make test-gcp PROJECT=my-project[/LOCATION] [BUCKET=my-bucket]
 	QUESTLINE_GCP_PROJECT=$(PROJECT) QUESTLINE_GCP_BUCKET=$(BUCKET) $(BIN)/pytest tests/gcp
 
-test-cluster: setup ## The contract of model hosts on a real cluster with KServe: KUBECONFIG=… make test-cluster (see tests/cluster)
-	$(BIN)/pytest tests/kserve/test_host.py -k cluster
+test-cluster: setup ## Serving on a real cluster with KServe, under load: KUBECONFIG=… make test-cluster (see tests/cluster)
+	$(BIN)/pytest tests/kserve/test_host.py tests/cluster -k cluster
 
 clean: ## Remove the environment and all that was made here
 	rm -rf $(VENV) .tools .questline demo-out

@@ -1,24 +1,23 @@
 #!/usr/bin/env bash
-# Bring to a cluster of one node what the tests on it need: image, models, runtime. TOOLS: the folder with its scripts.
+# Bring to a cluster of one node what the tests on it need: images, models, runtime. TOOLS: the folder with its scripts.
 #   KUBECONFIG=… tests/cluster/prepare.sh TOOLS
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd) root=$(cd "$(dirname "$0")/../.." && pwd)
-home=${CLUSTER_HOME:-/var/lib/kcluster}
-"$here/image.sh" "$1"
-"$root/.venv/bin/python" - "$home/models/spend" <<'PYTHON'
+"$here/chart-images.sh" "$1"
+"$root/.venv/bin/python" - "${CLUSTER_HOME:-/var/lib/kcluster}/models/spend" <<'PYTHON'
 import sys
 from pathlib import Path
-from questline_kserve.testing.versions import write_bad_version, write_version
+from questline_kserve.testing.versions import SPEND_INPUTS, write_bad_version, write_version
 
 store = Path(sys.argv[1])
 for number in (1, 2):
     if not (store / f"v{number}").exists():
-        write_version(store / f"v{number}", scale=float(number))
+        write_version(store / f"v{number}", scale=float(number), inputs=SPEND_INPUTS)
 if not (store / "bad").exists():
     write_bad_version(store / "bad", like=store / "v1")
 PYTHON
 kubectl apply -f "$here/models.yaml"
 # One node has little to give: less of it is asked for, and the image is one that the node holds.
-sed 's#image: questline-kserve#image: cluster.local/questline-kserve#
+sed 's#image: questline-kserve#image: cluster.local/questline/serving#
      /requests:/,/memory/ { s/cpu: "1"/cpu: 100m/; s/memory: 1Gi/memory: 256Mi/ }' "$root/kserve/runtime.yaml" | kubectl apply -f -
-kubectl -n questline-serving apply -f "$root/kserve/rbac.yaml"
+kubectl -n questline-serving apply -f "$root/kserve/rbac.yaml" -f "$root/kserve/disruption.yaml"

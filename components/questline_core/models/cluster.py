@@ -115,7 +115,8 @@ class _Seen:
             namespace=cluster.namespace,
             deployments=by_name(api.DEPLOYMENTS),
             addresses=by_name(api.ADDRESSES),
-            pods=cluster.find(api.PODS, label=label),
+            # One that is told to end may end with an error, which says nothing of those that stay.
+            pods=[one for one in cluster.find(api.PODS, label=label) if "deletionTimestamp" not in one["metadata"]],
         )
 
     def rolled_out(self, revision: str) -> bool:
