@@ -15,8 +15,8 @@ from questline_core.errors import NotReady
 
 INFERENCE_SERVICES = "inferenceservices.serving.kserve.io"
 CRDS = {
-    INFERENCE_SERVICES: "install KServe 0.21 or newer with its CRDs",
-    "servingruntimes.serving.kserve.io": "install KServe 0.21 or newer with its CRDs",
+    INFERENCE_SERVICES: "install KServe 0.20 or newer with its CRDs",
+    "servingruntimes.serving.kserve.io": "install KServe 0.20 or newer with its CRDs",
     "httproutes.gateway.networking.k8s.io": "install the Gateway API's CRDs, which carry a canary's shares",
 }
 
@@ -119,7 +119,7 @@ def _autopilot(client: Any) -> Iterator[Finding]:
     if not any("autopilot" in (node.metadata.name or "") or "gk3-" in (node.metadata.name or "") for node in nodes):
         return
     pods = kubernetes.client.CoreV1Api(client).list_pod_for_all_namespaces(
-        label_selector="app.kubernetes.io/part-of=questline"
+        label_selector="app.kubernetes.io/name=questline"
     )
     silent = sorted(
         pod.metadata.name

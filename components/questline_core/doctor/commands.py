@@ -17,8 +17,9 @@ def doctor(
     account: Annotated[
         str, typer.Option(metavar="NAMESPACE/NAME", help="The service account of pipeline steps.")
     ] = "kubeflow/pipeline-runner",
+    project: Annotated[str | None, typer.Option(help="Look at this project of Google Cloud, too.")] = None,
 ) -> None:
-    """Look for known traps of this machine, and of a cluster; exit code 1 when there is one."""
+    """Look for known traps of this machine, of a cluster, and of a project; exit code 1 when there is one."""
     from questline_core.doctor.findings import Verdict
     from questline_core.doctor.machine import examine_machine
     from questline_core.errors import BadInput, MissingExtra
@@ -33,6 +34,11 @@ def doctor(
         except ModuleNotFoundError as error:
             raise MissingExtra("looking at a cluster", "ingest") from error
         findings += examine_cluster(connect(context), account=account)
+    if project:
+        from questline_core.doctor.project import connect as connect_project
+        from questline_core.doctor.project import examine_project
+
+        findings += examine_project(connect_project(), project)
     for finding in findings:
         _print(finding)
     if any(finding.verdict is Verdict.BAD for finding in findings):
