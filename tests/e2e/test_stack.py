@@ -19,6 +19,7 @@ def settings(tmp_path: Path) -> Iterator[dict[str, str]]:
         "QUESTLINE_HOME": str(tmp_path / "home"),
         "QUESTLINE_LISTEN": f"127.0.0.1:{gateway}",
         "QUESTLINE_SPEND_ADDRESS": f"127.0.0.1:{grpc}",
+        "QUESTLINE_CHURN_ADDRESS": f"127.0.0.1:{grpc}",
         "QUESTLINE_SERVING_REST_PORT": str(rest),
         "QUESTLINE_SERVING_GRPC_PORT": str(grpc),
     }

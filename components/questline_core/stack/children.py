@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from questline_core.errors import QuestlineError
+from questline_core.errors import NotReady, QuestlineError
 from questline_core.stack.supervisor import die_with_parent, end_tree, questline_command
 
 
@@ -49,18 +49,25 @@ def finish(child: subprocess.Popen[str], arguments: tuple[str, ...], *, timeout_
 
     Raises:
         CommandFailed: its exit code is not 0.
+        NotReady: it did not end in time.
     """
-    printed, _ = child.communicate(timeout=timeout_s)
+    try:
+        printed, _ = child.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        raise NotReady(
+            f"`questline {' '.join(arguments)}` did not end within {timeout_s:g} s; give this machine less to do"
+        ) from None
     if child.returncode != 0:
         raise CommandFailed(arguments, child.returncode)
     return json.loads(printed.strip().splitlines()[-1])
 
 
-def ask(*arguments: str, environment: Mapping[str, str], timeout_s: float = 300.0) -> Any:
+def ask(*arguments: str, environment: Mapping[str, str], timeout_s: float = 900.0) -> Any:
     """Run a sub-command to its end and return the JSON that it printed.
 
     Raises:
         CommandFailed: its exit code is not 0.
+        NotReady: it did not end in time.
     """
     with running(*arguments, environment=environment) as child:
         return finish(child, arguments, timeout_s=timeout_s)

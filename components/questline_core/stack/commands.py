@@ -72,7 +72,7 @@ def demo(  # noqa: PLR0913 - one argument an option
         typer.Option(help="A GA4 export (NDJSON) to import first, or FILE=MAPPING for other logs; may be repeated."),
     ] = None,
     players: Annotated[
-        int, typer.Option(min=1000, help="Players to simulate; fewer do not spend enough to judge by.")
+        int, typer.Option(min=2000, help="Players to simulate; fewer do not spend and leave enough to judge by.")
     ] = 3000,
     days: Annotated[int, typer.Option(min=14, help="Days of history to simulate.")] = 28,
     end: Annotated[
@@ -81,7 +81,7 @@ def demo(  # noqa: PLR0913 - one argument an option
     seed: Annotated[int, typer.Option(help="Seed of the simulated players and of the training.")] = 1,
     out: Annotated[Path, typer.Option(help="Folder for report.html and summary.json.")] = Path("demo-out"),
 ) -> None:
-    """Run the whole loop here: events, rows, training, roll-out, predictions, and a crash that loses nothing."""
+    """Run the whole loop here: events, rows, two models, roll-out, predictions, and a crash that loses nothing."""
     from questline_core.settings import PlatformSettings
     from questline_core.stack.demo import Demo, Wishes
 

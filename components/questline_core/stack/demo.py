@@ -6,7 +6,7 @@ import json
 import random
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,14 +16,19 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from questline_core.errors import BadInput, NotReady
+from questline_core.models.port import open_model_host
 from questline_core.settings import Home
 from questline_core.stack.children import ask, finish, free_ports, running, terminated_like_interrupted
-from questline_core.stack.report import page
+from questline_core.stack.leaving import Asked, ask_about_three, models_of, reasons_of
+from questline_core.stack.report import COUNTS, fresh_of, page
 from questline_core.stack.supervisor import SERVICES, Supervisor
 from questline_core.warehouse.port import EVENTS, REJECTS, Warehouse, open_warehouse
 
 KILLS = 2
 ROWS_TIMEOUT_S = 120.0
+SNAPSHOT_TIMEOUT_S = 30.0
+GRACE_HOURS = 24
+"""The history is short: with the six days that a game would take, few labels were due."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +56,7 @@ class Tally:
 
     def add(self, report: dict[str, Any]) -> None:
         """Add what one sender reported."""
-        for name in ("sent", "accepted", "duplicate", "rejected"):
+        for name in COUNTS:
             setattr(self, name, getattr(self, name) + int(report[name]))
 
 
@@ -65,13 +70,17 @@ class Findings:
     rejects_kept: int = 0
     run: dict[str, Any] = field(default_factory=dict)
     answers: list[dict[str, Any]] = field(default_factory=list)
+    churn: dict[str, Any] = field(default_factory=dict)
+    """The run of the churn pipeline."""
+    asked: list[Asked] = field(default_factory=list)
     crash: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
     def note(self, source: str, report: dict[str, Any]) -> None:
         """Count what one sender reported, in all and under its own name."""
         self.tally.add(report)
-        self.by_source[source] = report
+        before = self.by_source.get(source, {})
+        self.by_source[source] = {**report, **{name: before.get(name, 0) + report[name] for name in COUNTS}}
 
     def summary(self) -> dict[str, Any]:
         """Give the facts by which the demo is judged, first those that must reconcile."""
@@ -82,6 +91,9 @@ class Findings:
             "acknowledged_lost": self.crash.get("acknowledged_lost"),
             "spend_revision": self.run.get("revision"),
             "metrics": self.run.get("metrics"),
+            "churn_generation": self.churn.get("revision"),
+            "churn_metrics": self.churn.get("metrics"),
+            "churn_answers": [asdict(one) for one in self.asked],
             "by_source": self.by_source,
             "crash": self.crash,
             "seconds": self.seconds,
@@ -98,6 +110,7 @@ class Demo:
             "QUESTLINE_HOME": str(home),
             "QUESTLINE_LISTEN": f"127.0.0.1:{gateway}",
             "QUESTLINE_SPEND_ADDRESS": f"127.0.0.1:{grpc}",
+            "QUESTLINE_CHURN_ADDRESS": f"127.0.0.1:{grpc}",
             "QUESTLINE_SERVING_REST_PORT": str(rest),
             "QUESTLINE_SERVING_GRPC_PORT": str(grpc),
         }
@@ -132,6 +145,8 @@ class Demo:
             ("Wait for the rows", self.wait_for_rows),
             ("Train, judge and roll out a spend model", self.train),
             ("Ask the gateway what players will spend", self.ask_for_spend),
+            ("Train three churn models, choose one, and serve everybody's score", self.train_churn),
+            ("Ask who will leave, and why", self.ask_for_churn),
             (f"Kill the gateway with -9 under load, {KILLS} times", self.crash),
             ("Write the report", self.report),
         ]
@@ -199,8 +214,7 @@ class Demo:
         self.found.run = self.ask("pipelines", "run", "spend", "--seed", str(self.wishes.seed), "--json")
         if not self.found.run["shipped"]:
             raise NotReady(f"the gate did not ship the model: {' '.join(self.found.run['reasons'])}")
-        for reason in self.found.run["reasons"]:
-            self.console.print(f"     {reason}")
+        self.say(self.found.run["reasons"])
         return f"revision {self.found.run['revision']} is served"
 
     def ask_for_spend(self) -> str:
@@ -211,21 +225,49 @@ class Demo:
                 "GROUP BY player ORDER BY MAX(event_timestamp) DESC LIMIT 50"
             )["player"].to_pylist()
         named = [part for player in players for part in ("--player", str(player))]
-        answer = self.ask("gateway", "ask", *named, "--address", self.address, "--json")
+        answer = self.ask("gateway", "ask", *named, "--predict", "spend", "--address", self.address, "--json")
         self.found.answers = answer["answers"]
         self.found.note("asks for a prediction", answer["report"])
-        times = sorted(one["latency_ms"] for one in self.found.answers)
-        fresh = [one for one in self.found.answers if one["source"] == "FRESH"]
+        fresh = fresh_of(self.found.answers)
         if not fresh or {one["revision"] for one in fresh} != {self.found.run["revision"]}:
             log = self.supervisor.log("gateway")
             raise NotReady(f"the gateway does not answer from {self.found.run['revision']} (log: {log})")
-        for one in sorted(fresh, key=lambda a: -a["value"])[:3]:
-            self.console.print(
-                f"     {one['player'][:12]}…  spends {one['value']:.2f} in 24 h (at 80 %: {one['lower_bound']:.0f} to "
-                f"{one['upper_bound']:.0f}), any: {one['probability']:.1%}, {one['latency_ms']:.1f} ms"
-            )
-        median = times[len(times) // 2]
-        return f"{len(fresh)} of {len(times)} fresh from {self.found.run['revision']}; median {median:.1f} ms"
+        self.say(
+            f"{one['player'][:12]}…  spends {one['value']:.2f} in 24 h (at 80 %: {one['lower_bound']:.0f} to "
+            f"{one['upper_bound']:.0f}), any: {one['probability']:.1%}, {one['latency_ms']:.1f} ms"
+            for one in sorted(fresh, key=lambda a: -a["value"])[:3]
+        )
+        times = sorted(one["latency_ms"] for one in fresh)
+        return (
+            f"{len(fresh)} of {len(self.found.answers)} fresh from {self.found.run['revision']}; "
+            f"median {times[len(times) // 2]:.1f} ms"
+        )
+
+    def train_churn(self) -> str:
+        """Run the pipeline; if none of the models beats the base rate, everybody has a prior, which says so."""
+        self.found.churn = self.ask("pipelines", "run", "churn", "--grace-hours", str(GRACE_HOURS), "--json")
+        self.say(f"{name}: log loss {loss}, ROC AUC {auc}" for name, loss, auc in models_of(self.found.churn))
+        self.say(self.found.churn["reasons"])
+        return f"generation {self.found.churn['revision']} is served"
+
+    def ask_for_churn(self) -> str:
+        """Ask the lookup about three players, and the gateway for both predictions in one call."""
+        with self.warehouse() as warehouse:
+            self.found.asked = ask_about_three(warehouse, open_model_host(f"folder:{self.home.serving}"))
+        self.say(
+            f"a {one.kind} one, {one.player[:12]}…  leaves: {one.probability:.1%}; {reasons_of(one)}"
+            for one in self.found.asked
+        )
+        named = [part for one in self.found.asked for part in ("--player", one.player)]
+        deadline, wanted = time.monotonic() + SNAPSHOT_TIMEOUT_S, {one.generation for one in self.found.asked}
+        while True:
+            answer = self.ask("gateway", "ask", *named, "--address", self.address, "--json")
+            self.found.note("asks for a prediction", answer["report"])
+            if {one["churn"]["generation"] for one in answer["answers"]} == wanted:
+                return f"the gateway says the same, and beside it what they spend, from generation {wanted.pop()}"
+            if time.monotonic() > deadline:
+                log = self.supervisor.log("gateway")
+                raise NotReady(f"the gateway does not answer from generation {wanted.pop()} (log: {log})")
 
     def crash(self) -> str:
         """Kill the gateway while a client sends, start it again, and look for every acknowledged event."""
@@ -261,6 +303,11 @@ class Demo:
         (self.wishes.out / "summary.json").write_text(json.dumps(self.found.summary(), indent=2), encoding="utf-8")
         (self.wishes.out / "report.html").write_text(page(self.found), encoding="utf-8")
         return f"{self.wishes.out / 'report.html'} and {self.wishes.out / 'summary.json'}"
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Print what a step found on the way."""
+        for line in lines:
+            self.console.print(f"     {line}")
 
     def ask(self, *arguments: str) -> Any:
         """Run a sub-command on this demo's stack and return the JSON that it printed."""
