@@ -10,9 +10,11 @@ import grpc
 import structlog
 from grpc_interceptor import AsyncExceptionToStatusInterceptor
 from kserve.constants.constants import MAX_GRPC_MESSAGE_LENGTH
+from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import add_GRPCInferenceServiceServicer_to_server
 from kserve.protocol.grpc.servicer import InferenceServicer
 
+from questline_kserve.model import ServedVersion
 from questline_kserve.ports import Port
 from questline_kserve.repository import DeclaredOnly, Plane
 from questline_kserve.status import UNEXPECTED, status_of, text_of
@@ -43,6 +45,26 @@ class Errors(AsyncExceptionToStatusInterceptor):
         await context.abort(grpc.StatusCode.INTERNAL, UNEXPECTED)
 
 
+class Servicer(InferenceServicer):
+    """kserve's servicer, with a short way for the usual question."""
+
+    def __init__(self, plane: Plane) -> None:
+        super().__init__(plane, DeclaredOnly(plane.model_registry))
+        self._models = plane.repository.models
+
+    async def ModelInfer(  # noqa: N802 - the protocol's name
+        self, request: pb.ModelInferRequest, context: Any
+    ) -> pb.ModelInferResponse:
+        """Answer for a model.
+
+        Raises:
+            NotServed: the request asks for a revision that is not one of those that answer.
+        """
+        model = self._models.get(request.model_name)
+        usual = await model.answer_usual(request) if isinstance(model, ServedVersion) else None
+        return usual or await super().ModelInfer(request, context)
+
+
 @asynccontextmanager
 async def grpc_server(plane: Plane, port: Port, *, grace_s: float) -> AsyncIterator[None]:
     """Answer gRPC requests on a port until the block ends, then end the requests that are under way.
@@ -51,8 +73,7 @@ async def grpc_server(plane: Plane, port: Port, *, grace_s: float) -> AsyncItera
         BadInput: the port was taken away at the last moment.
     """
     server = grpc.aio.server(interceptors=[Errors()], options=OPTIONS)
-    servicer = InferenceServicer(plane, DeclaredOnly(plane.model_registry))
-    add_GRPCInferenceServiceServicer_to_server(servicer, server)
+    add_GRPCInferenceServiceServicer_to_server(Servicer(plane), server)
     port.taken.close()  # gRPC opens its ports itself
     try:
         server.add_insecure_port(port.address)

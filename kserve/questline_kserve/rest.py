@@ -15,6 +15,7 @@ from fastapi.exceptions import FastAPIDeprecationWarning, RequestValidationError
 from fastapi.responses import JSONResponse
 from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
+from kserve.protocol.rest.v2_datamodels import InferenceRequest, InferenceResponse
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
 
 from questline_kserve.lookup.user import add_user_route
@@ -31,6 +32,7 @@ def application(plane: Plane) -> FastAPI:
     root.add_api_route("/metrics", metrics_handler)
     app.include_router(root)
     add_user_route(app, plane.repository)
+    _add_version_route(app, plane)
     extension = DeclaredOnly(plane.model_registry)
     register_v1_endpoints(app, plane, extension)
     register_v2_endpoints(app, plane, extension)
@@ -39,6 +41,22 @@ def application(plane: Plane) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _refuse_form)
     app.add_exception_handler(Exception, _give_up)
     return app
+
+
+def _add_version_route(app: FastAPI, plane: Plane) -> None:
+    """Answer V2 requests that name the revision in their path, which kserve's own route does not do."""
+
+    async def infer(
+        request: Request, model_name: str, model_version: str, request_body: InferenceRequest
+    ) -> InferenceResponse:
+        headers = dict(request.headers)
+        asked = plane.decode_inference_request(request_body, headers, model_name)
+        asked.model_version = model_version
+        answer, _ = await plane.infer(model_name, asked, headers)
+        body, _ = plane.encode(model_name, answer, headers, {})
+        return InferenceResponse.model_validate(body)
+
+    app.add_api_route("/v2/models/{model_name}/versions/{model_version}/infer", infer, methods=["POST"])
 
 
 async def _refuse(request: Request, error: Exception) -> JSONResponse:

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -35,7 +36,8 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         home = Path(folder, "home")
         home.mkdir()
-        serving = ServingProcess(home, *free_ports(2))
+        rest_port, grpc_port = free_ports(2)
+        serving = ServingProcess(home, rest_port, grpc_port)
         version = (
             Path(sys.argv[1])
             if len(sys.argv) > 1
@@ -59,7 +61,7 @@ def measure(serving: ServingProcess, inputs: dict[str, str]) -> None:
             kind = "raw tensors" if raw else "typed contents"
             for rows, bar in ((ROWS, ROWS_BAR), (1, CALLS_BAR)):
                 asked = request(inputs, rows, raw=raw)
-                calls, cpu_s, wall_s = closed_loop(serving.pid, lambda asked=asked: ask(asked, timeout=30))
+                calls, cpu_s, wall_s = closed_loop(serving.pid, partial(ask, asked, timeout=30))
                 what = "rows" if rows > 1 else "calls"
                 print(
                     f"{calls * rows / cpu_s:>10,.0f} {what}/core-s at {rows} rows a call, {kind} (bar {bar:,}); "
