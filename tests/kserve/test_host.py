@@ -23,9 +23,11 @@ from questline_core.errors import BadInput, NotReady
 from questline_core.ledger.table import Ledger
 from questline_core.models.cluster import OWNER, open_cluster
 from questline_core.models.cluster_api import DEPLOYMENTS, SERVICES
+from questline_core.models.comparing import Worse, compare
 from questline_core.models.manifests import spend_service
 from questline_core.models.moves import dark, deploy, promote, rollback, shift
 from questline_core.models.port import Manifest, ModelHost, ServiceStatus
+from questline_core.models.rollout import AnswersDiffer, read_golden
 from questline_core.warehouse.port import open_warehouse
 from questline_kserve.testing.process import ServingProcess, wait_for
 
@@ -177,3 +179,41 @@ def test_the_step_that_deploys_writes_the_ledger(embedded: Contracted, serving: 
         (entry,) = Ledger(opened, str(store.parent)).history("spend")
     assert (revision, entry["revision"], entry["move"], entry["share_percent"]) == ("v1", "v1", "deploy", 100)
     assert len(entry["model_digest"]) == 64
+
+
+def test_a_comparison_asks_both_the_same_and_tells_what_differs_by_slice(embedded: Contracted, store: Path) -> None:
+    """The candidate is asked in the dark, by its name; v2 answers twice what v1 does."""
+    deploy(embedded.host, embedded.version("v1"))
+    dark(embedded.host, embedded.version("v2"))
+    rows = [{"events": 1.0, "country": "NL"}, {"events": 2.0, "country": "BE"}, {"events": 4.0, "country": "BE"}]
+
+    found = compare(embedded.host, "spend", "v2", golden=read_golden(store / "v2"), rows=rows, slices=["country"])
+
+    found.check()
+    assert found.champion
+    assert (found.golden, found.champion.revision, found.candidate.errors) == (2, "v1", [])
+    deltas = {one.part: one for one in found.deltas if one.output == "value"}
+    assert {part: (one.rows, one.champion_mean, one.candidate_mean) for part, one in deltas.items()} == {
+        "all": (3, pytest.approx(1007 / 3), pytest.approx(1014 / 3)),
+        "country=NL": (1, 1001.0, 1002.0),
+        "country=BE": (2, 3.0, 6.0),
+    }
+    assert deltas["country=BE"].largest == 4.0
+
+
+def test_a_candidate_that_fails_or_is_slow_is_worse(embedded: Contracted, store: Path) -> None:
+    deploy(embedded.host, embedded.version("v1"))
+    dark(embedded.host, embedded.version("v2"))
+    golden = read_golden(store / "v2")
+
+    failing = compare(embedded.host, "spend", "v2", golden=golden, rows=[{"events": 1.0}, {"colour": "red"}])
+    with pytest.raises(Worse, match=r"v2 must not serve: 1 errors: .*input 'colour' is unknown"):
+        failing.check()
+    slow = compare(embedded.host, "spend", "v2", golden=golden, rows=[{"events": 1.0}])
+    slow.candidate.latency_ms = [slow.candidate.median_ms * 3 + 100]
+    with pytest.raises(Worse, match="its median is"):
+        slow.check()
+    with pytest.raises(AnswersDiffer, match="golden request 0, value is 1006"):
+        compare(embedded.host, "spend", "v2", golden=read_golden(store / "v1"), rows=[])
+    with pytest.raises(NotReady, match="v9 does not answer"):
+        compare(embedded.host, "spend", "v9", golden=golden, rows=[])

@@ -47,14 +47,21 @@ def champion(store: str, name: str, training: Mapping[str, Any]) -> ModelVersion
     return None
 
 
-def verify(golden: Sequence[Golden], *, rest_url: str, name: str, revision: str) -> int:
+def verify(golden: Sequence[Golden], *, rest_url: str, name: str, revision: str, by_name: bool = False) -> int:
     """Ask the served model the golden requests of its training and return how many answers were compared.
+
+    Args:
+        golden: the requests, and the answers of training.
+        rest_url: where the model is served.
+        name: the model.
+        revision: who has to answer.
+        by_name: ask for the revision by its name, as one in the dark must be; else it has to be the one that serves.
 
     Raises:
         AnswersDiffer: another revision answered, or a number is further than `TOLERANCE` from training's.
         NotReady: nothing answers at this address.
     """
-    answer = infer(rest_url, name, [one["inputs"] for one in golden])
+    answer = infer(rest_url, name, [one["inputs"] for one in golden], revision=revision if by_name else "")
     served = answer.get("model_version")
     if served != revision:
         raise AnswersDiffer(revision, f"{served or 'a model without a revision'} answered in its place")
@@ -78,14 +85,16 @@ def read_golden(version: Path) -> list[Golden]:
     return golden
 
 
-def infer(rest_url: str, name: str, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Ask a served model by the V2 REST protocol, one tensor for each named input.
+def infer(rest_url: str, name: str, rows: Sequence[Mapping[str, Any]], *, revision: str = "") -> dict[str, Any]:
+    """Ask a served model by the V2 REST protocol, one tensor for each named input; a revision is asked by its name.
 
     Raises:
         NotReady: nothing answers at this address, or it answers with an error.
     """
-    url = f"{rest_url.rstrip('/')}/v2/models/{name}/infer"
-    body = json.dumps({"inputs": [tensor(column, [row[column] for row in rows]) for column in rows[0]]})
+    version = f"/versions/{revision}" if revision else ""
+    url = f"{rest_url.rstrip('/')}/v2/models/{name}{version}/infer"
+    columns = {column: None for row in rows for column in row}
+    body = json.dumps({"inputs": [tensor(column, [row.get(column) for row in rows]) for column in columns]})
     request = Request(url, body.encode(), {"Content-Type": "application/json"})  # noqa: S310 - the host's own address
     try:
         with urlopen(request, timeout=ASK_TIMEOUT_S) as response:  # noqa: S310 - as above
@@ -98,8 +107,9 @@ def infer(rest_url: str, name: str, rows: Sequence[Mapping[str, Any]]) -> dict[s
 
 
 def tensor(name: str, values: Iterable[float | str | None]) -> dict[str, Any]:
-    """Make the V2 tensor of one input: text is BYTES, numbers are FP32, and a number that is missing is NaN."""
+    """Make the V2 tensor of one input: text is BYTES, numbers are FP32, what is missing is "" or NaN."""
     data = list(values)
     text = any(isinstance(value, str) for value in data)
-    numbers = data if text else [math.nan if value is None else value for value in data]
-    return {"name": name, "shape": [len(data)], "datatype": "BYTES" if text else "FP32", "data": numbers}
+    missing = "" if text else math.nan
+    told = [missing if value is None else value for value in data]
+    return {"name": name, "shape": [len(data)], "datatype": "BYTES" if text else "FP32", "data": told}
