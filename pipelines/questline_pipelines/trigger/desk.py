@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from questline_core.warehouse.port import EVENTS, Warehouse, open_warehouse
-from questline_pipelines.trigger.drift import drift
+from questline_pipelines.trigger.drift import DriftWatch
 from questline_pipelines.trigger.evidence import Evidence, look
 from questline_pipelines.trigger.ledger import STARTED, Entry, Ledger
 from questline_pipelines.trigger.messages import Incident
@@ -33,6 +33,7 @@ class Desk:
     ledger: Ledger
     starter: Starter
     parameters: Parameters
+    drift: DriftWatch
 
     def alert(self, incident: Incident) -> str:
         """Decide about an alert on load: it starts a run if there is at least one label that no training knew.
@@ -79,8 +80,8 @@ class Desk:
         if evidence.recent_rows > self.settings.trigger_load_rows:
             return f"load: {evidence.recent_rows} rows in {self.settings.trigger_window_s:g} s"
         with self._warehouse() as warehouse:
-            moved = drift(warehouse, since_micros=self._since())
-        return str(moved) if moved and moved.index >= self.settings.trigger_drift else ""
+            moved = self.drift.moved(warehouse, self.settings.model_store_url, psi=self.settings.trigger_drift)
+        return f"drift: {moved}" if moved else ""
 
     def _decide(self, entry: Entry, evidence: Evidence | None, *, enough: bool) -> str:
         """Start a run or not, and write that down."""

@@ -19,6 +19,7 @@ from questline_core.errors import BadInput, NotReady, QuestlineError
 from questline_core.processes import announced
 from questline_pipelines.now import spend_parameters
 from questline_pipelines.trigger.desk import Desk
+from questline_pipelines.trigger.drift import DriftWatch
 from questline_pipelines.trigger.exports import Exports
 from questline_pipelines.trigger.ledger import Ledger
 from questline_pipelines.trigger.service import application
@@ -58,7 +59,8 @@ def serve(settings: TriggerSettings) -> None:
 
 def desk_of(settings: TriggerSettings, ledger: Ledger, starter: Starter) -> Desk:
     """Put together what decides."""
-    return Desk(settings, ledger, starter, lambda: _parameters(settings))
+    drift = DriftWatch(every_s=settings.trigger_drift_every_s)
+    return Desk(settings, ledger, starter, lambda: _parameters(settings), drift)
 
 
 @contextmanager

@@ -33,7 +33,9 @@ class TriggerSettings(PipelineSettings):
     trigger_debounce_s: float = Field(default=900.0, ge=0)
     """Least time between the starts of two runs of one pipeline."""
     trigger_drift: float = Field(default=0.25, gt=0)
-    """Stability index of the mix of events since the last training, from which on one new label is enough."""
+    """Stability index of an input or a score of the last 7 days (`questline monitor`): then one new label is enough."""
+    trigger_drift_every_s: float = Field(default=3600.0, ge=0)
+    """Least time between two looks for drift, which read the history of all players."""
     trigger_horizon_hours: int = Field(default=24, ge=1)
     """How far ahead the runs that are started predict spend: a label is due so long after its moment."""
     trigger_holdout_days: int = Field(default=7, ge=1)

@@ -21,6 +21,7 @@ from questline_core.errors import NotReady
 from questline_core.testing.event_tables import DAY, MONDAY, an_event, fill
 from questline_core.warehouse.port import open_warehouse
 from questline_pipelines.trigger.desk import Desk
+from questline_pipelines.trigger.drift import DriftWatch
 from questline_pipelines.trigger.ledger import Ledger
 from questline_pipelines.trigger.settings import TriggerSettings
 from questline_pipelines.trigger.starter import DONE, RUNNING
@@ -97,7 +98,7 @@ MakeDesk = Callable[..., Desk]
 @pytest.fixture
 def desk(game: Game, starter: Remembering) -> Iterator[MakeDesk]:
     with closing(Ledger(game.home / "ledger.db")) as ledger:
-        yield lambda **more: Desk(game.settings(**more), ledger, starter, dict)
+        yield lambda **more: Desk(game.settings(**more), ledger, starter, dict, DriftWatch(every_s=0))
 
 
 @dataclass

@@ -1,12 +1,19 @@
 """What starts a run, what does not, and that nothing starts two."""
 
+import json
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from questline_core.errors import NotReady
+from questline_core.monitoring.profile import Profile
+from questline_core.monitoring.watch import LEAST_ROWS
+from questline_core.warehouse.port import open_warehouse
 from questline_pipelines.trigger.desk import Desk
+from questline_pipelines.trigger.drift import DriftWatch
 from questline_pipelines.trigger.ledger import STARTED, Ledger
 from questline_pipelines.trigger.messages import Incident
 
@@ -130,26 +137,53 @@ def test_old_rows_are_no_load(game: Any, desk: Any) -> None:
     assert desk(trigger_load_rows=20).look() == "nothing new to learn from"
 
 
-def test_drift_starts_one_run(game: Any, desk: Any, starter: Any) -> None:
-    game.play(40, times=30)
-    desk().look()
-    starter.end()
+@pytest.fixture
+def model(game: Any) -> None:
+    """A model that learned from players who only look."""
+    version = Path(game.settings().model_store_url) / "spend" / "v1"
+    version.mkdir(parents=True)
+    (version / "model.json").write_text(json.dumps({"name": "spend", "version": "v1"}))
+    Profile.of({"event_name": np.array(["screen_view"] * 100, object)}).write(version)
 
-    game.play(10, times=110)
-    assert desk().look() == "nothing new to learn from"
-    game.play(10, times=110, name="level_fail_quickplay")
-    assert [desk().look(), desk().look()] == [STARTED, "spend-2 goes on"]
-    assert len(starter.started) == 2
+
+@pytest.mark.usefixtures("model")
+def test_drift_from_what_the_model_learned_starts_one_run(game: Any, desk: Any, starter: Any) -> None:
+    many: dict[str, int] = {"trigger_labels": 10 * LEAST_ROWS}
+    game.play(LEAST_ROWS)
+    assert desk(**many).look() == "nothing new to learn from"
+    game.play(LEAST_ROWS, name="level_fail_quickplay")
+
+    assert [desk(**many).look(), desk(**many).look()] == [STARTED, "spend-1 goes on"]
+    assert len(starter.started) == 1
+
+
+@pytest.mark.usefixtures("model")
+def test_drift_is_looked_for_only_so_often(game: Any) -> None:
+    rarely = DriftWatch(every_s=3600)
+    store = game.settings().model_store_url
+    with closing(open_warehouse(game.settings().warehouse_url)) as warehouse:
+        game.play(LEAST_ROWS)
+        before = rarely.moved(warehouse, store, psi=0.25)
+        game.play(LEAST_ROWS, name="level_fail_quickplay")
+
+        assert (before, rarely.moved(warehouse, store, psi=0.25)) == ("", "")
+        assert DriftWatch(every_s=3600).moved(warehouse, store, psi=0.25).startswith("event_name moved")
+
+
+def test_without_a_model_there_is_no_drift(game: Any) -> None:
+    game.play(5)
+    with closing(open_warehouse(game.settings().warehouse_url)) as warehouse:
+        assert DriftWatch(every_s=0).moved(warehouse, game.settings().model_store_url, psi=0.0) == ""
 
 
 def test_the_ledger_outlives_the_process(game: Any, starter: Any) -> None:
     game.play(5)
     with closing(Ledger(game.home / "l.db")) as ledger:
-        Desk(game.settings(), ledger, starter, dict).alert(OPEN)
+        Desk(game.settings(), ledger, starter, dict, DriftWatch(every_s=0)).alert(OPEN)
     starter.end()
 
     with closing(Ledger(game.home / "l.db")) as ledger:
-        assert Desk(game.settings(), ledger, starter, dict).alert(OPEN) == "decided already"
+        assert Desk(game.settings(), ledger, starter, dict, DriftWatch(every_s=0)).alert(OPEN) == "decided already"
         assert [(one.action, one.cause, one.decision) for one in ledger.latest(9)] == [
             ("spend", "alert on load", STARTED)
         ]

@@ -14,6 +14,7 @@ from questline_core.lookup.exported import TERMS, write_export
 from questline_core.lookup.manifest import current_name, read_manifest, signing_key
 from questline_core.lookup.publish import SCHEMA, Terms
 from questline_pipelines.trigger.desk import Desk
+from questline_pipelines.trigger.drift import DriftWatch
 from questline_pipelines.trigger.exports import Exports
 from questline_pipelines.trigger.ledger import Ledger
 from questline_pipelines.trigger.service import application
@@ -54,7 +55,9 @@ def ledger(game: Any) -> Iterator[Ledger]:
 @pytest.fixture
 def pusher(game: Any, issuer: Any, starter: Any, ledger: Ledger) -> Pusher:
     settings = issuer.settings(game, trigger_buckets=f"{game.home}/buckets/")
-    served = application(Doorkeeper(settings), Desk(settings, ledger, starter, dict), Exports(settings, ledger))
+    served = application(
+        Doorkeeper(settings), Desk(settings, ledger, starter, dict, DriftWatch(every_s=0)), Exports(settings, ledger)
+    )
     return Pusher(httpx.AsyncClient(transport=httpx.ASGITransport(app=served), base_url="http://trigger"), issuer)
 
 

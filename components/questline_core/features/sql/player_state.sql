@@ -77,7 +77,7 @@ WITH
       operating_system,
       time_zone_offset_seconds
     FROM drawn
-    WHERE IF(ARRAY_LENGTH(@chosen) = 0, draw = 1, event_id IN UNNEST(@chosen))
+    WHERE IF(ARRAY_LENGTH(CAST(@chosen AS ARRAY<STRING>)) = 0, draw = 1, event_id IN UNNEST(@chosen))
     UNION ALL
     SELECT player, MAX(position) + 1, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
     FROM events

@@ -1,0 +1,34 @@
+"""All that monitoring finds of the spend model, in one go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from questline_core.monitoring.answers import answers
+from questline_core.monitoring.outcomes import Outcomes, outcomes
+from questline_core.monitoring.skew import Skew, skew
+from questline_core.monitoring.watch import Watch, watch
+from questline_core.warehouse.port import Warehouse
+
+_DAY = 86_400_000_000  # microseconds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """Drift, skew and outcomes."""
+
+    watch: Watch
+    skew: Skew
+    outcomes: Outcomes
+
+
+def observe(warehouse: Warehouse, model_store: str, *, windows: int, days: int) -> Findings:
+    """Look at the last `windows` times `days` days.
+
+    Raises:
+        NotReady: as for `watch`.
+    """
+    found = watch(warehouse, model_store, windows=windows, days=days)
+    given = answers(warehouse, since_micros=found.now_micros - windows * days * _DAY)
+    judged = outcomes(warehouse, given, now_micros=found.now_micros, model_store=model_store)
+    return Findings(watch=found, skew=skew(warehouse), outcomes=judged)
