@@ -20,9 +20,6 @@ from questline_components.churn.train import train
 from questline_components.churn.validate import validate
 from questline_components.churn.verify import verify
 
-DAILY = "0 0 4 * * *"
-"""When a cluster runs it, one run at a time: every day at 04:00 UTC. Kubeflow Pipelines has the seconds first."""
-
 
 @dsl.pipeline(name="churn")
 def churn_scoring(  # noqa: PLR0913, PLR0917 - a run is told where everything is
