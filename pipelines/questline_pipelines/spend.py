@@ -2,14 +2,13 @@
 
 from kfp import dsl
 
-from questline_components.rollout.deploy import deploy
 from questline_components.rollout.export import export
-from questline_components.rollout.verify import verify
 from questline_components.spend.evaluate import evaluate
 from questline_components.spend.gate import gate
 from questline_components.spend.prepare import prepare
 from questline_components.spend.train import train
 from questline_components.spend.validate import validate
+from questline_pipelines.rollout import roll_out
 
 QUIET = {"name": "TF_CPP_MIN_LOG_LEVEL", "value": "2"}
 """TensorFlow says what went wrong, and not which instructions its build lacks."""
@@ -60,6 +59,4 @@ def spend_training(  # noqa: PLR0913, PLR0917 - a run is told everything, so tha
         published = export(model=model, metrics=judged["metrics"], name="spend", model_store=model_store).outputs[
             "published"
         ]
-        # These two act on the world and look at it: an answer of yesterday is not an answer.
-        served = deploy(published=published, model_host=model_host, warehouse=warehouse).set_caching_options(False)
-        verify(published=published, revision=served.output, model_host=model_host).set_caching_options(False)
+        roll_out(published, examples, model_host=model_host, warehouse=warehouse)

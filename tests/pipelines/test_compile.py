@@ -23,13 +23,13 @@ def spec(tmp_path_factory: pytest.TempPathFactory) -> Spec:
 
 
 def tasks(spec: Spec) -> Mapping[str, Any]:
-    """All steps by name, those under the condition with them."""
-    always = spec["root"]["dag"]["tasks"]
-    gated = spec["components"]["comp-condition-1"]["dag"]["tasks"]
-    return {name: task for name, task in (always | gated).items() if name != "condition-1"}
+    """All steps by name, those under conditions with them."""
+    dags = [spec["root"], *spec["components"].values()]
+    found = {name: task for dag in dags for name, task in dag.get("dag", {}).get("tasks", {}).items()}
+    return {name: task for name, task in found.items() if not name.startswith("condition-")}
 
 
-def test_the_steps_are_the_eight_of_the_diagram(spec: Spec) -> None:
+def test_the_steps_are_those_of_the_diagram(spec: Spec) -> None:
     assert set(tasks(spec)) == {
         "prepare",
         "validate",
@@ -38,7 +38,12 @@ def test_the_steps_are_the_eight_of_the_diagram(spec: Spec) -> None:
         "gate",
         "export",
         "deploy",
+        "compare",
+        "shift",
+        "judge",
+        "promote",
         "verify",
+        "rollback",
     }
 
 
@@ -55,8 +60,7 @@ def test_each_step_takes_its_artifacts_from_the_step_before(spec: Spec) -> None:
         ("prepare", "evaluate"),
         ("train", "evaluate"),
         ("evaluate", "gate"),
-        ("export", "deploy"),
-        ("export", "verify"),
+        *(("export", step) for step in ("deploy", "compare", "shift", "judge")),
     }
 
 
@@ -72,13 +76,24 @@ def test_export_deploy_and_verify_wait_for_the_gates_yes(spec: Spec) -> None:
         "producerTask": "gate",
         "outputParameterKey": "Output",
     }
-    assert set(spec["components"]["comp-condition-1"]["dag"]["tasks"]) == {"export", "deploy", "verify"}
+    steps = {"export", "deploy", "compare", "shift", "judge"}
+    assert set(spec["components"]["comp-condition-1"]["dag"]["tasks"]) == {*steps, "condition-branches-2"}
+
+
+def test_what_the_judge_says_decides_between_all_players_and_none(spec: Spec) -> None:
+    branches = spec["components"]["comp-condition-branches-2"]["dag"]["tasks"]
+
+    told = {name: branch["triggerPolicy"]["condition"] for name, branch in branches.items()}
+    yes = "inputs.parameter_values['pipelinechannel--judge-Output'] == true"
+    assert told == {"condition-3": yes, "condition-4": f"!({yes})"}
+    assert set(spec["components"]["comp-condition-3"]["dag"]["tasks"]) == {"promote", "verify"}
+    assert set(spec["components"]["comp-condition-4"]["dag"]["tasks"]) == {"rollback"}
 
 
 def test_only_steps_that_act_on_the_world_are_never_cached(spec: Spec) -> None:
     uncached = {name for name, task in tasks(spec).items() if not task["cachingOptions"].get("enableCache")}
 
-    assert uncached == {"deploy", "verify"}
+    assert uncached == {"deploy", "compare", "shift", "judge", "promote", "verify", "rollback"}
 
 
 def test_the_datas_version_and_the_champion_enter_the_steps_that_depend_on_them(spec: Spec) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from getpass import getuser
@@ -16,7 +17,7 @@ import pyarrow as pa
 from questline_core.errors import QuestlineError
 from questline_core.models.port import ServiceStatus
 from questline_core.models.store import ModelVersion, digest, load
-from questline_core.warehouse.port import Warehouse
+from questline_core.warehouse.port import Warehouse, open_warehouse
 
 LEDGER = "serving.ledger"
 SCHEMA = pa.schema(
@@ -97,6 +98,13 @@ class Ledger:
         except QuestlineError:
             return {}
         return origin(version)
+
+
+def note(warehouse: str, version: ModelVersion, move: str, status: ServiceStatus) -> None:
+    """Write a move of a published version into the ledger of the warehouse at an address; an empty one has none."""
+    if warehouse:
+        with closing(open_warehouse(warehouse)) as opened:
+            Ledger(opened, str(Path(version.uri).parents[1])).record(move, status)
 
 
 def origin(version: ModelVersion) -> Entry:
