@@ -15,8 +15,10 @@ from typing import Any
 from questline_core.errors import BadInput, NotReady
 
 _PARTS = ("saved_model", "golden.json", "training.json")
-_PROFILE = "profile.json"
-"""What the inputs looked like in training; a model may come without."""
+FAST = "model.onnx"
+"""The model once more, in a form that answers faster."""
+_EXTRAS = ("profile.json", FAST)
+"""A model may come without: what the inputs looked like in training, and the fast form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +77,9 @@ def _write(folder: Path, model: Path, metrics: Path, metadata: Mapping[str, Any]
         aside.mkdir(parents=True)
         shutil.copytree(model / "saved_model", aside / "saved_model")
         shutil.copyfile(model / "golden.json", aside / "golden.json")
-        if (model / _PROFILE).exists():
-            shutil.copyfile(model / _PROFILE, aside / _PROFILE)
+        for name in _EXTRAS:
+            if (model / name).exists():
+                shutil.copyfile(model / name, aside / name)
         shutil.copyfile(metrics, aside / "metrics.json")
         (aside / "model.json").write_text(json.dumps(metadata, indent=2), encoding="utf-8")
         aside.rename(folder)
