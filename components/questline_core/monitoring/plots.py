@@ -22,6 +22,7 @@ _LAYOUT = {
     "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
 }
 _MOST_LINES = 6
+_LONG = 1000
 
 
 def drift_plot(windows: Sequence[Window]) -> str:
@@ -122,10 +123,12 @@ def outcome_plots(found: Sequence[Outcome]) -> Iterator[str]:
 
 
 def number(value: float | str) -> str:
-    """Write a value for a person; "?" is not known."""
+    """Write a value for a person: "?" is not known, and a dash no number."""
     if isinstance(value, str):
         return escape(value) or "?"
-    return "?" if math.isnan(value) else "all" if math.isinf(value) else f"{value:,.4g}"
+    if math.isnan(value) or math.isinf(value):
+        return "?" if math.isnan(value) else "-"
+    return f"{value:,.0f}" if abs(value) >= _LONG else f"{value:,.4g}"
 
 
 def _figure(title: str, caption: str, traces: list[Any], *, axes: tuple[str, str], height: int = 340) -> str:
