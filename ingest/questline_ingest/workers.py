@@ -117,10 +117,11 @@ class Crew:
         told = {n: read_ready(self.settings.paths.run, ready_name(self.settings, n)) for n in self.processes}
         return {n: facts for n, facts in told.items() if facts and facts["pid"] == self.processes[n].pid}
 
-    def counts(self) -> dict[str, int]:
-        """Add up what became of the events; what a process that died had counted is not in it."""
-        facts = self.facts().values()
-        return {name: sum(one[name] for one in facts) for name in COUNTS}
+    def told(self) -> dict[str, Any]:
+        """Add up what became of the events since each process started, and name the churn snapshot."""
+        facts = list(self.facts().values())
+        counts = {name: sum(one[name] for one in facts) for name in COUNTS}
+        return counts | {"churn": facts[0]["churn"] if facts else ""}
 
     async def stop(self) -> None:
         """Let all drain, and end those that do not."""
@@ -199,12 +200,12 @@ async def _lead(settings: GatewaySettings) -> None:
         crew.start()
         await crew.wait_ready(stop)
         say = partial(announced, settings.paths.run, PROCESS, listen=doors["listen"], admin=admin)
-        with say(http=doors.get("http_listen", ""), tcp=doors.get("tcp_listen", ""), **crew.counts()) as ready:
+        with say(http=doors.get("http_listen", ""), tcp=doors.get("tcp_listen", ""), **crew.told()) as ready:
             log.info("gateway ready", listen=doors["listen"], admin=admin, processes=settings.processes)
             while not stop.is_set():
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), _LOOK_EVERY_S)
                 if not stop.is_set():
                     crew.start()
-                report(ready, crew.counts())
+                report(ready, crew.told())
     log.info("gateway stopped")

@@ -1,4 +1,4 @@
-"""What an event costs the gateway, in CPU of its process, beside the original's way of taking one.
+"""What an event costs the gateway, in CPU of its process, beside a server in Go and the original's way of taking one.
 
 Run it as a script. The gateway is a process of its own over the embedded broker: every answer comes after a commit to
 disk. Load comes from this process with requests that are serialized already. CPU is user and system time of the server
@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -229,8 +232,53 @@ async def measure_original(folder: Path) -> float:
         server.join()
 
 
+GO = Path(__file__).parent / "go"
+COMPONENTS = Path(__file__).parents[2] / "components"
+GO_CASES = ("unary", "stream", "stream of batches")
+
+
+def built_go_server(folder: Path) -> Path | None:
+    """Build the Go server with stubs from our proto, or say why there is none."""
+    if not shutil.which("go"):
+        print("no server in Go beside it: there is no go on PATH")
+        return None
+    shutil.copytree(GO, folder)
+    plugin, module = folder / "protoc-gen-go", "questline/bench"
+    proto = "questline_core/pb/telemetry.proto"
+    for command in (
+        ["go", "build", "-o", str(plugin), "google.golang.org/protobuf/cmd/protoc-gen-go"],
+        [
+            *(sys.executable, "-m", "grpc_tools.protoc", f"-I{COMPONENTS}", f"--plugin=protoc-gen-go={plugin}"),
+            *(f"--go_out={folder}", f"--go_opt=module={module}", f"--go_opt=M{proto}={module}/telemetry", proto),
+        ],
+        ["go", "build", "-o", str(folder / "server"), "."],
+    ):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            print(f"no server in Go beside it: {done.stderr.strip().splitlines()[-1]}")
+            return None
+    return folder / "server"
+
+
+@asynccontextmanager
+async def go_server(folder: Path) -> AsyncIterator[tuple[str, psutil.Process] | None]:
+    """Run the server in Go, if it can be built; gives its address and process."""
+    server, (port,) = await asyncio.to_thread(built_go_server, folder), free_ports(1)
+    if server is None:
+        yield None
+        return
+    address = f"127.0.0.1:{port}"
+    process = await asyncio.create_subprocess_exec(server, address, folder / "events")
+    try:
+        await _reachable(port)
+        yield address, psutil.Process(process.pid)
+    finally:
+        process.terminate()
+        await process.wait()
+
+
 async def _reachable(port: int) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             try:
                 _, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -242,7 +290,8 @@ async def _reachable(port: int) -> None:
 
 
 async def run(folder: Path) -> None:
-    """Start a gateway and measure every case in turn."""
+    """Start a gateway, and a server in Go if there can be one, and measure every case in turn."""
+    opened = AsyncExitStack()
     model = ModelServer()
     await model.start()
     publish_lookup(folder / "home")
@@ -250,11 +299,14 @@ async def run(folder: Path) -> None:
     gateway = GatewayProcess(folder / "home", f"127.0.0.1:{port}", QUESTLINE_SPEND_ADDRESS=model.address)
     try:
         await asyncio.to_thread(gateway.wait_ready)
+        go = await opened.enter_async_context(go_server(folder / "go"))
         process = psutil.Process(read_ready(folder / "home" / "run", PROCESS)["pid"])  # type: ignore[index]
         requests, rates = Requests(), dict[str, list[float]]()
         for number in range(ROUNDS):
             for name, case in CASES.items():
                 rates.setdefault(name, []).append(await measure(gateway.listen, process, case, requests))
+                if go and name in GO_CASES:
+                    rates.setdefault(f"{name}, in Go", []).append(await measure(*go, case, requests))
             rates.setdefault("the original's way", []).append(await measure_original(folder / f"original{number}"))
         report(rates)
         p50, p99 = await paced(gateway.listen, requests)
@@ -262,6 +314,7 @@ async def run(folder: Path) -> None:
             f"{RATE_PER_S} calls/s: p50 {p50:.2f} ms (bar 1.5), p99 {p99:.2f} ms (bar 7), on this machine as busy as it is"
         )
     finally:
+        await opened.aclose()
         gateway.close()
         await model.stop()
 
