@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from getpass import getuser
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,6 +17,7 @@ from questline_core.errors import QuestlineError
 from questline_core.models.port import ServiceStatus
 from questline_core.models.store import ModelVersion, digest, load
 from questline_core.warehouse.port import Warehouse, open_warehouse
+from questline_core.who import who_asks
 
 LEDGER = "serving.ledger"
 SCHEMA = pa.schema(
@@ -52,7 +52,7 @@ class Ledger:
 
     def record(self, move: str, status: ServiceStatus, *, at: datetime | None = None) -> list[Entry]:
         """Write what is declared after a move and give back the rows."""
-        facts = {"move_id": str(uuid4()), "moved_at": at or datetime.now(UTC), "move": move, "who": getuser()}
+        facts = {"move_id": str(uuid4()), "moved_at": at or datetime.now(UTC), "move": move, "who": who_asks()}
         rows = [
             {
                 "entry_id": str(uuid4()),

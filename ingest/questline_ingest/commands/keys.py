@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -29,10 +28,11 @@ def _open(file: Path | None) -> Keys:
 
 def _audit(action: str, key: Key) -> None:
     from questline_core.logs import configure_logs
+    from questline_core.who import who_asks
     from questline_ingest.auth.gate import audit
 
     configure_logs("keys")
-    audit.info(action, who=getpass.getuser(), key_id=key.key_id, title=key.title, role=key.role)
+    audit.info(action, who=who_asks(), key_id=key.key_id, title=key.title, role=key.role)
 
 
 @keys.command()
