@@ -259,3 +259,4 @@ def test_late_and_early_events_keep_their_day_and_are_counted(stream: Stream, te
     assert (done["rows"], done["late"], done["ahead"]) == (5, 1, 1)
     days = stream.table("SELECT CAST(event_date AS STRING) AS day FROM telemetry.events WHERE event_id = '-73'")
     assert days == [{"day": "2023-11-11"}]
+    assert stream.table("SELECT event_id FROM telemetry.events WHERE clock_ahead") == [{"event_id": "24"}]

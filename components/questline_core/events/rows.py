@@ -10,12 +10,19 @@ from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 from google.protobuf.message import Message
 
 from questline_core.errors import BadInput
 from questline_core.events.days import day_number
 from questline_core.events.schema import arrow_schema
 from questline_core.events.wire import read
+from questline_core.pb.telemetry_pb2 import Event
+
+pc: Any = pyarrow.compute  # the stubs know fewer types than the functions take
+
+AHEAD_US = 23 * 3_600_000_000
+"""An event that is further ahead of its arrival has a wrong clock: it is kept, and its row says so."""
 
 
 def to_table(message: type[Message], messages: Sequence[Message]) -> pa.Table:
@@ -29,7 +36,7 @@ def to_table(message: type[Message], messages: Sequence[Message]) -> pa.Table:
 
 
 def to_rows(message: type[Message], given: pa.Table) -> pa.Table:
-    """Give what `wire.read` read the types that are stored: days, and columns that are always there.
+    """Give what `wire.read` read the types that are stored, and events the column that says whether they are ahead.
 
     Raises:
         BadInput: as `to_table`.
@@ -39,7 +46,8 @@ def to_rows(message: type[Message], given: pa.Table) -> pa.Table:
     for field, array in zip(schema, arrays, strict=True):
         if array.null_count and not field.nullable:
             raise _unusable(given, array, field.name)
-    return pa.Table.from_arrays(arrays, schema=schema)
+    rows = pa.Table.from_arrays(arrays, schema=schema)
+    return _with_clock_ahead(rows) if message is Event else rows
 
 
 def days(texts: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
@@ -47,6 +55,11 @@ def days(texts: pa.ChunkedArray[Any]) -> pa.ChunkedArray[Any]:
     coded = texts.combine_chunks().dictionary_encode()
     numbers = [day_number(text) if text else None for text in coded.dictionary.to_pylist()]
     return pa.chunked_array([pa.array(numbers, pa.int32()).view(pa.date32()).take(coded.indices)])
+
+
+def _with_clock_ahead(rows: pa.Table) -> pa.Table:
+    ahead = pc.greater(rows["event_timestamp"], pc.add(rows["received_time"].cast(pa.int64()), AHEAD_US))
+    return rows.set_column(rows.schema.get_field_index("clock_ahead"), rows.schema.field("clock_ahead"), ahead)
 
 
 def _stored(column: pa.ChunkedArray[Any], kind: pa.DataType) -> pa.ChunkedArray[Any]:

@@ -146,6 +146,28 @@ class WarehouseContract:
         assert found.to_pylist() == [{"a": numbers[0], "b": numbers[-1], "s": sum(numbers)}]
         assert set(found.schema.types) == {pa.int64()}
 
+    def test_a_table_of_an_older_version_gets_the_columns_that_it_lacks(self, bench: WarehouseBench) -> None:
+        older, warehouse = bench.open(), bench.open()
+        older.create(TABLE, pa.schema(_FIELDS[:2]))
+        older.append(TABLE, rows("a", score=[1]), key="event_id")
+        older.append(TABLE, rows("b", score=[2]), key="event_id")
+
+        warehouse.create(TABLE, SCHEMA)
+        again = warehouse.append(TABLE, rows("b", "c", won=[False, True]), key="event_id")
+
+        assert (again.rows, again.skipped) == (1, 1)
+        found = warehouse.query("SELECT * FROM game.scores ORDER BY event_id")
+        assert found.schema.names == SCHEMA.names
+        assert [tuple(row.values())[:4] for row in found.to_pylist()] == [
+            ("a", 1, None, None),
+            ("b", 2, None, None),
+            ("c", None, None, True),
+        ]
+        warehouse.query("DELETE FROM game.scores WHERE won OR score = 1")
+        assert warehouse.query("SELECT event_id FROM game.scores").to_pylist() == [{"event_id": "b"}]
+        with pytest.raises(BadInput, match="other columns"):
+            warehouse.create(TABLE, pa.schema(_FIELDS[:2]))
+
     def test_columns_that_are_not_brought_become_null(self, warehouse: Warehouse) -> None:
         warehouse.append(TABLE, rows("a"))
 

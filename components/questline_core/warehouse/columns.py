@@ -56,6 +56,12 @@ def same_columns(one: pa.Schema, other: pa.Schema) -> bool:
     return one.names == other.names and all(same_type(a.type, b.type) for a, b in zip(one, other, strict=True))
 
 
+def only_adds(new: pa.Schema, old: pa.Schema) -> bool:
+    """Tell whether a schema is the old one and, behind it, columns that may be NULL."""
+    added = [new.field(at) for at in range(len(old), len(new))]
+    return same_columns(pa.schema([*new][: len(old)]), old) and bool(added) and all(f.nullable for f in added)
+
+
 def _members(type_: pa.DataType) -> list[pa.Field[Any]]:
     return [type_.field(i) for i in range(type_.num_fields)]
 

@@ -81,7 +81,11 @@ class KeyIndex:
             self._epoch = (manifest.table_id, manifest.epoch)
         new = [str(self._folder / part.file) for part in manifest.parts if part.file not in self._indexed]
         if new:
-            self._learn(self._hashes("read_parquet($files, hive_partitioning = false)", {"files": new}).in_order())
+            self._learn(
+                self._hashes(
+                    "read_parquet($files, hive_partitioning = false, union_by_name = true)", {"files": new}
+                ).in_order()
+            )
         self._indexed = {part.file for part in manifest.parts}
 
     def fresh(self, rows: pa.Table) -> pa.Table:

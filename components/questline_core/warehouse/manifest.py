@@ -51,6 +51,8 @@ class Manifest:
     """What the table is partitioned by, as GoogleSQL text; empty when it is not."""
     cluster: tuple[str, ...] = ()
     """The columns of CLUSTER BY."""
+    grown: bool = False
+    """Some files may lack columns that were added later, which are NULL in their rows."""
 
     @classmethod
     def new(cls, schema: str) -> Self:
@@ -69,8 +71,9 @@ class Manifest:
 
     @property
     def files(self) -> tuple[str, ...]:
-        """Name the files that a reader needs."""
-        return tuple(part.file for part in self.parts) or (self.schema,)
+        """Name the files that a reader needs; of a grown table the first has all columns."""
+        files = tuple(part.file for part in self.parts)
+        return (self.schema, *files) if self.grown or not files else files
 
     def plus(self, part: Part) -> Self:
         """Describe the table after an append."""
@@ -85,10 +88,14 @@ class Manifest:
         parts = (*(part for part in self.parts if part.file not in old), *new)
         return replace(self, version=self.version + 1, epoch=self.epoch + removed, parts=parts)
 
+    def with_columns(self, schema: str) -> Self:
+        """Describe the table after columns were added; the rows are the same."""
+        return replace(self, schema=schema, grown=bool(self.parts))
+
     def replaced(self, schema: str, part: Part | None) -> Self:
         """Describe the table after all of its content was replaced."""
         parts = () if part is None else (part,)
-        return replace(self, version=self.version + 1, epoch=self.epoch + 1, schema=schema, parts=parts)
+        return replace(self, version=self.version + 1, epoch=self.epoch + 1, schema=schema, parts=parts, grown=False)
 
 
 def read_manifest(folder: Path) -> Manifest | None:
@@ -113,6 +120,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         parts=tuple(Part(file=part["file"], rows=part["rows"]) for part in facts["parts"]),
         partition=facts.get("partition", ""),
         cluster=tuple(facts.get("cluster", ())),
+        grown=facts.get("grown", False),
     )
 
 
@@ -128,6 +136,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
         "schema": manifest.schema,
         "partition": manifest.partition,
         "cluster": manifest.cluster,
+        "grown": manifest.grown,
         "parts": [{"file": part.file, "rows": part.rows} for part in manifest.parts],
     }
     put_in_place(folder / MANIFEST, json.dumps(facts, indent=1).encode())

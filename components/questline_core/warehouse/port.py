@@ -71,6 +71,8 @@ class Warehouse(Protocol):
     def create(self, table: str, schema: pa.Schema) -> None:
         """Make an empty table; a table that is there with the same columns stays as it is.
 
+        A table that lacks the last columns gets them, if these may be NULL: its rows have NULL in them.
+
         Raises:
             BadInput: the table is there with other columns.
         """

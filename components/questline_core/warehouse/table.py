@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from questline_core.durable import make_folder, settle, sync
 from questline_core.errors import BadInput
-from questline_core.warehouse.columns import fit, same_columns
+from questline_core.warehouse.columns import fit, only_adds, same_columns
 from questline_core.warehouse.keys import KeyIndex
 from questline_core.warehouse.lock import write_lock
 from questline_core.warehouse.manifest import GRACE_S, MANIFEST, Manifest, Part, read_manifest, sweep, write_manifest
@@ -49,12 +49,14 @@ class TableWriter:
         self._keys = dict[str, KeyIndex]()
 
     def create(self, schema: pa.Schema) -> None:
-        """Make the table if it is not there."""
+        """Make the table if it is not there, or give it the columns that it lacks."""
         with self._writing():
             manifest = read_manifest(self.folder)
             if manifest is None:
                 write_manifest(self.folder, Manifest.new(self._write_schema(schema)))
-            elif not same_columns(read_schema(self.folder, manifest), schema):
+            elif only_adds(schema, held := read_schema(self.folder, manifest)):
+                write_manifest(self.folder, manifest.with_columns(self._write_schema(schema)))
+            elif not same_columns(held, schema):
                 raise BadInput(f"{self.name} exists with other columns; replace its content, or use another name")
 
     def append(self, rows: pa.Table, key: str | None) -> Appended:
@@ -157,7 +159,10 @@ class TableWriter:
     def _places(self, manifest: Manifest, column: str, values: Sequence[Any]) -> dict[str, list[int]]:
         found = dict[str, list[int]]()
         for part in manifest.parts:
-            held = pq.read_table(self.folder / part.file, columns=[column], partitioning=None).column(0)
+            file = pq.ParquetFile(self.folder / part.file)
+            if column not in file.schema_arrow.names:
+                continue
+            held = file.read(columns=[column]).column(0)
             mask = pc.is_in(held, value_set=pa.array(values, held.type))
             if rows := pc.indices_nonzero(mask).to_pylist():
                 found[part.file] = cast("list[int]", rows)
@@ -186,18 +191,18 @@ class TableWriter:
         if not chosen:
             return
         old = frozenset(part.file for part in chosen)
-        new = self._merge(chosen)
+        new = self._merge(chosen, read_schema(self.folder, manifest))
         manifest = manifest.merged(old, new)
         write_manifest(self.folder, manifest)
         for index in self._keys.values():
             index.merged(new.file)
         sweep(self.folder, manifest, retired=old)
 
-    def _merge(self, parts: tuple[Part, ...]) -> Part:
-        schema = pq.read_schema(self.folder / parts[0].file)
+    def _merge(self, parts: tuple[Part, ...], schema: pa.Schema) -> Part:
         with self._new_file("part") as (name, aside), pq.ParquetWriter(aside, schema, compression="zstd") as writer:
             for group in _row_groups(parts):
-                writer.write_table(pa.concat_tables(pq.ParquetFile(self.folder / part.file).read() for part in group))
+                rows = (pq.ParquetFile(self.folder / part.file).read() for part in group)
+                writer.write_table(pa.concat_tables([schema.empty_table(), *rows], promote_options="default"))
         return Part(file=name, rows=sum(part.rows for part in parts))
 
     def _write_part(self, rows: pa.Table) -> Part:

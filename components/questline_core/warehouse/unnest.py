@@ -53,7 +53,7 @@ class _Scope:
 
     def complete(self, column: exp.Column) -> None:
         """Put the element before a field that stands alone."""
-        first = column.parts[0].name
+        first, unknown = column.parts[0].name, False
         for select, inside in _selects_around(column):
             aliases = {item.alias.lower() for item in select.expressions if isinstance(item, exp.Alias)}
             if isinstance(inside, _OF_ALIASES) and first.lower() in aliases:
@@ -61,10 +61,15 @@ class _Scope:
             owners, others = self._owners(column, select)
             if len(owners) > 1 or (owners and others):
                 raise BadInput(f"{place(column)}: the column name {first} is ambiguous; say whose it is")
+            if unknown and (owners or others):
+                raise BadInput(
+                    f"{place(column)}: {first} may be a field of an element of unknown type; say whose it is"
+                )
             if owners:
                 _put_before(owners[0], column)
             if owners or others:
                 return
+            unknown |= any(map(self._is_unknown, _sources(select, column)))
 
     def _owners(self, column: exp.Column, select: exp.Select) -> tuple[list[exp.Unnest], bool]:
         """List the elements that have such a field, and tell whether another source has the name."""
@@ -109,6 +114,12 @@ class _Scope:
             yield exp.alias_(exp.column(element), "f0_") if source.meta.get("unnamed") else exp.column(element)
         if offset := source.args.get("offset"):
             yield exp.column(offset.copy() if isinstance(offset, exp.Identifier) else "offset")
+
+    def _is_unknown(self, source: exp.Expr) -> bool:
+        """Tell whether a source gives elements of a column whose type is not known."""
+        if not isinstance(source, exp.Unnest) or not isinstance(source.expressions[0], (exp.Column, exp.Dot)):
+            return False
+        return self._type(source.expressions[0], source) is None
 
     def _fields(self, unnest: exp.Unnest) -> Sequence[str]:
         type_ = self._type(unnest.expressions[0], unnest)

@@ -222,6 +222,8 @@ def expected(message: Message) -> dict[str, Any]:
             row[field.name] = EPOCH + timedelta(microseconds=value)
         else:
             row[field.name] = expected(value) if field.message_type else same(value)
+    if isinstance(message, Event):
+        row["clock_ahead"] = message.event_timestamp > message.received_time + 23 * 3_600_000_000
     return row
 
 
@@ -248,3 +250,22 @@ def test_any_events_are_the_same_in_the_table(some: list[Event]) -> None:
     back = pq.read_table(pa.BufferReader(sink.getvalue()))
     assert back.schema.remove_metadata() == arrow_schema(Event)
     assert as_compared(back.to_pylist()) == [expected(message) for message in events]
+
+
+def test_a_row_says_that_its_clock_was_more_than_23_hours_ahead_whatever_the_client_says() -> None:
+    came, hour = 1_700_000_000_000_000, 3_600_000_000
+    events = [
+        Event(
+            event_id=f"{hours}",
+            title="quest",
+            received_time=came,
+            event_date="20231114",
+            event_timestamp=came + hours * hour + over,
+            event_name="level_up",
+            user_pseudo_id="player",
+            clock_ahead=claimed,
+        )
+        for hours, over, claimed in ((0, 0, True), (23, 0, True), (23, 1, False), (-99, 0, None))
+    ]
+
+    assert to_table(Event, events)["clock_ahead"].to_pylist() == [False, False, True, False]

@@ -72,6 +72,25 @@ def test_a_key_is_known_after_its_file_was_merged(warehouse: EmbeddedWarehouse, 
     fresh.close()
 
 
+def test_files_from_before_a_column_was_added_are_merged_with_later_ones(
+    warehouse: EmbeddedWarehouse, tmp_path: Path
+) -> None:
+    folder = tmp_path / "warehouse/game/scores"
+    warehouse.create(TABLE, pa.schema([SCHEMA.field("event_id")]))
+    for number in range(MANY_PARTS // 2):
+        warehouse.append(TABLE, batch(number).select(["event_id"]), key="event_id")
+    warehouse.create(TABLE, SCHEMA)
+    assert warehouse.erase(TABLE, column="score", values=[1]) == 0
+
+    for number in range(MANY_PARTS // 2, MANY_PARTS + 1):
+        warehouse.append(TABLE, batch(number), key="event_id")
+
+    assert len(parts(folder)) == 1
+    found = warehouse.query("SELECT COUNT(*) AS n, COUNT(score) AS scores, MIN(score) AS least FROM game.scores")
+    later = (MANY_PARTS // 2 + 1) * BATCH_ROWS
+    assert found.to_pylist() == [{"n": (MANY_PARTS + 1) * BATCH_ROWS, "scores": later, "least": MANY_PARTS // 2}]
+
+
 def test_rows_are_not_rewritten_with_every_merge() -> None:
     small = tuple(Part(file=f"s{n}", rows=10) for n in range(MANY_PARTS))
     large = (Part(file="large", rows=100_000), Part(file="full", rows=FULL_PART_ROWS))

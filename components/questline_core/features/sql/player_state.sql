@@ -5,7 +5,8 @@
 -- what is served. One event a day: the gateway may be asked at any event, so no kind of event is preferred; and a player
 -- who plays all day must not outweigh a hundred who drop in.
 --
--- Bots that say so (user property bot = "true") are no players, and test traffic never counts.
+-- Bots that say so (user property bot = "true") are no players, and test traffic never counts. Nor does an event that is
+-- dated more than 23 hours after it came: `clock_ahead`, asked by the times because older rows lack that column.
 --
 -- @everyone  BOOL           all players; otherwise
 -- @players   ARRAY<STRING>  these
@@ -38,6 +39,7 @@ WITH
     FROM telemetry.events
     WHERE
       is_test IS NOT TRUE
+      AND event_timestamp <= UNIX_MICROS(received_time) + 82800000000
       AND (@everyone OR user_pseudo_id IN UNNEST(@players))
       AND NOT EXISTS (
         SELECT 1 FROM UNNEST(user_properties) AS p WHERE p.key = 'bot' AND p.value.string_value = 'true'

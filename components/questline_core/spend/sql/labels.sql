@@ -14,7 +14,7 @@ WITH
         WHERE p.key = 'value' AND event_name = 'spend_virtual_currency'
       ) AS amount
     FROM telemetry.events
-    WHERE is_test IS NOT TRUE
+    WHERE is_test IS NOT TRUE AND event_timestamp <= UNIX_MICROS(received_time) + 82800000000
   ),
 
   -- The upper bound keeps NaN out: it is the largest number to one engine, none to the other.

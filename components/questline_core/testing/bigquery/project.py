@@ -82,6 +82,15 @@ class Project:
             "schema": resource["schema"]
         }
 
+    def add_columns(self, table: str, schema: dict[str, Any]) -> None:
+        """Give a table the columns that it lacks, as tables.patch does."""
+        self.need_table(table)
+        try:
+            self.warehouse.create(table, arrow_schema(schema["fields"], self.folder))
+        except BadInput as error:
+            raise Refused(400, "invalid", f"Provided Schema does not match Table {PROJECT}:{table}: {error}") from None
+        self.layouts[table] = {**self.layouts.get(table, {}), "schema": schema}
+
     def table(self, table: str) -> dict[str, Any]:
         """Describe a table as tables.get does; its times follow from its content alone."""
         self.need_table(table)

@@ -99,6 +99,13 @@ def _get_table(project: Project, match: re.Match[str], _query: dict[str, str], _
         return project.table(f"{match[1]}.{match[2]}")
 
 
+def _patch_table(project: Project, match: re.Match[str], _query: dict[str, str], body: dict[str, Any]) -> Any:
+    table = f"{match[1]}.{match[2]}"
+    with project.lock:
+        project.add_columns(table, body["schema"])
+        return project.table(table)
+
+
 _CALLS: tuple[tuple[str, re.Pattern[str], Call], ...] = tuple(
     (method, re.compile(_API + path), call)
     for method, path, call in (
@@ -111,6 +118,7 @@ _CALLS: tuple[tuple[str, re.Pattern[str], Call], ...] = tuple(
         ("POST", r"/datasets/(\w+)/tables", _insert_table),
         ("GET", r"/datasets/(\w+)/tables", _list_tables),
         ("GET", r"/datasets/(\w+)/tables/([\w$]+)", _get_table),
+        ("PATCH", r"/datasets/(\w+)/tables/(\w+)", _patch_table),
     )
 )
 
@@ -137,6 +145,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(self._upload if self.path.startswith("/upload/") else self._call)
 
     def do_DELETE(self) -> None:
+        self._answer(self._call)
+
+    def do_PATCH(self) -> None:
         self._answer(self._call)
 
     def do_PUT(self) -> None:

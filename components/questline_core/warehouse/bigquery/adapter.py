@@ -21,7 +21,7 @@ from questline_core.warehouse.bigquery.jobs import Jobs, again_if_missing
 from questline_core.warehouse.bigquery.settings import BigQuerySettings
 from questline_core.warehouse.bigquery.shapes import fields_of, path, schema_of, shaped
 from questline_core.warehouse.bigquery.writes import StreamWriter
-from questline_core.warehouse.columns import fit, same_columns
+from questline_core.warehouse.columns import fit, only_adds, same_columns
 from questline_core.warehouse.port import Appended, Description, Estimate
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z0-9_]+")
@@ -67,7 +67,13 @@ class BigQueryWarehouse:
                     shaped(reference, table, schema), exists_ok=True, **self._jobs.call
                 ),
             )
-        if not same_columns(schema_of(self._table(table).schema), schema):
+        found = self._table(table)
+        held = schema_of(found.schema)
+        if only_adds(schema, held):
+            found.schema = [*found.schema, *fields_of(table, schema)[len(held) :]]
+            with explained(f"adding columns to {table}"):
+                self._jobs.client.update_table(found, ["schema"], **self._jobs.call)
+        elif not same_columns(held, schema):
             raise BadInput(f"{table} exists with other columns; replace its content, or use another name")
 
     def append(self, table: str, rows: pa.Table, *, key: str | None = None) -> Appended:

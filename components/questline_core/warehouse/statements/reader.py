@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import ChainMap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -39,6 +39,8 @@ class Reader:
     """Temporary tables, by name."""
     calls: Sequence[models.Call] = ()
     """ML functions that were taken out of the statement."""
+    inside: frozenset[str] = frozenset()
+    """Views whose columns are asked for now."""
 
     def ask(self, text: str) -> pa.Table:
         """Run the text of a query; ML functions in it are answered first."""
@@ -138,6 +140,9 @@ class _Scan:
             schema = self._relations[name].schema
         elif name in self._store.tables():
             schema = self._store.schema(name)
+        elif name in self._store.views() and name not in self._reader.inside:
+            inner = replace(self._reader, calls=(), inside=self._reader.inside | {name})
+            schema = inner.ask(f"SELECT * FROM `{name}` LIMIT 0").schema  # noqa: S608 - a name that is there
         else:
             return None
         return dict(zip(schema.names, schema.types, strict=True))
@@ -164,7 +169,8 @@ class _Scan:
     def _files(self, name: str, *, where: bool = False) -> exp.Select:
         paths = exp.Array(expressions=[exp.Literal.string(file) for file in self._store.files(name)])
         no_hive = exp.EQ(this=exp.column("hive_partitioning"), expression=exp.false())
-        source = exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[paths, no_hive]))
+        by_name = exp.EQ(this=exp.column("union_by_name"), expression=exp.convert(self._store.manifest(name).grown))
+        source = exp.Table(this=exp.Anonymous(this="read_parquet", expressions=[paths, no_hive, by_name]))
         select = exp.select("*")
         if where:
             select = select.select(
