@@ -38,20 +38,24 @@ class Stream(beam.PTransform[PCollection[Message], None]):
         telemetry.duplicates | "Count duplicates" >> beam.Map(_count_duplicates)
         rows = telemetry.rows | "Forgotten players" >> DropForgotten(self._settings)
         events = rows | "Events" >> AppendTo(to, EVENTS, key=EVENT_KEY)
-        events.stored | "Sessions" >> Sessions() | "Session rows" >> AppendTo(to, SESSIONS, key=SESSION_KEY)
+        stored = events.stored | "Forgotten meanwhile" >> DropForgotten(self._settings, stored=True)
+        sessions = stored | "Sessions" >> Sessions() | "Session rows" >> AppendTo(to, SESSIONS, key=SESSION_KEY)
+        sessions.stored | "Sessions of forgotten" >> DropForgotten(self._settings, SESSIONS, stored=True)
         answers, garbage = batches | "Served answers" >> ServedRows()
         predictions = (
             answers
             | "Forgotten players of answers" >> DropForgotten(self._settings, PREDICTIONS)
             | "Predictions" >> AppendTo(to, PREDICTIONS, key=PREDICTION_KEY)
         )
+        predictions.stored | "Answers of forgotten" >> DropForgotten(self._settings, PREDICTIONS, stored=True)
         rejects = (
             telemetry.rejects,
             garbage,
             events.refused,
             predictions.refused,
         ) | "All dead letters" >> beam.Flatten()
-        rejects | "Reject rows" >> RejectRows() | "Rejects" >> AppendTo(to, REJECTS, key=REJECT_KEY)
+        kept = rejects | "Reject rows" >> RejectRows() | "Rejects" >> AppendTo(to, REJECTS, key=REJECT_KEY)
+        kept.stored | "Rejects of forgotten" >> DropForgotten(self._settings, REJECTS, stored=True)
         if self._dead_letters:
             rejects | "Dead letters" >> beam.ParDo(Publish(self._dead_letters))
 

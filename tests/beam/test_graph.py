@@ -20,11 +20,16 @@ from questline_beam.graph import Stream
 from questline_beam.process import run_stream
 from questline_beam.settings import StreamSettings
 from questline_beam.tables import create_tables
+from questline_beam.transforms.forget import KeepOthers
 from questline_core.broker.port import Message
 from questline_core.broker.spool import open_spool
+from questline_core.events.sessions import SESSIONS, refresh_sessions
 from questline_core.pb.broker_pb2 import Reject
+from questline_core.pb.telemetry_pb2 import Event
+from questline_core.privacy.forgotten import Forgotten
+from questline_core.privacy.key import open_key
 from questline_core.settings import PlatformSettings
-from questline_core.warehouse.port import Warehouse, open_warehouse
+from questline_core.warehouse.port import EVENTS, Warehouse, open_warehouse
 
 PRISM = shutil.which("prism")
 NAMES = Path(__file__).with_name("transform_names.json")
@@ -179,6 +184,47 @@ def test_a_late_event_of_a_session_that_is_over_is_a_session_of_its_own(job: Job
 
     sessions = job.rows("SELECT UNIX_MICROS(started), events FROM telemetry.sessions ORDER BY 1")
     assert sessions == [(T0, 2), (T0 + 5 * MINUTE_US, 1)]
+
+
+@needs_prism
+def test_nothing_of_a_forgotten_player_stays_in_a_table(job: Job, telemetry: Telemetry) -> None:
+    with closing(job.warehouse()) as warehouse:
+        Forgotten(warehouse, open_key(job.settings)).add("gone")
+    broken = Event(event_id="x", user_pseudo_id="gone").SerializeToString()
+
+    job.run(
+        [
+            telemetry.message("a", user_pseudo_id="gone"),
+            telemetry.message("b", user_pseudo_id="stays"),
+            telemetry.reject(broken),
+            telemetry.reject(b"x"),
+        ]
+    )
+
+    assert job.rows("SELECT user_pseudo_id FROM telemetry.events") == [("stays",)]
+    assert job.rows("SELECT user_pseudo_id FROM telemetry.sessions") == [("stays",)]
+    assert job.rows("SELECT payload FROM telemetry.rejects") == [(b"x",)]
+
+
+@pytest.mark.parametrize("table", [EVENTS, SESSIONS])
+def test_rows_that_were_on_their_way_when_their_player_was_forgotten_are_erased(
+    stream: Any, telemetry: Telemetry, table: str
+) -> None:
+    settings = StreamSettings(home=stream.home)
+    stream.publish(telemetry.message("a", user_pseudo_id="gone"), telemetry.message("b", user_pseudo_id="stays"))
+    stream.driver().drain(threading.Event())
+    forgotten = Forgotten(stream.warehouse, open_key(settings))
+    refresh_sessions(stream.warehouse, None, forgotten=forgotten)
+    rows = stream.warehouse.query(f"SELECT * FROM {table}")  # noqa: S608 - our own names
+    keep = KeepOthers(settings, table, stored=True)
+    keep.setup()
+    forgotten.add("gone")
+
+    (others,) = keep.process(rows)
+
+    keep.teardown()
+    assert others["user_pseudo_id"].to_pylist() == ["stays"]
+    assert stream.table(f"SELECT user_pseudo_id FROM {table}") == [{"user_pseudo_id": "stays"}]  # noqa: S608 - likewise
 
 
 def labels(pipeline: beam.Pipeline) -> Iterator[str]:

@@ -10,20 +10,25 @@ import pyarrow as pa
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
-from questline_core.privacy.forgotten import Forgotten
+from questline_beam.tables import REJECT_KEY
+from questline_core.privacy.forgotten import PLAYER, Forgotten
 from questline_core.privacy.key import open_key
 from questline_core.settings import PlatformSettings
-from questline_core.warehouse.port import EVENTS, Warehouse, open_warehouse
+from questline_core.warehouse.port import EVENTS, REJECTS, Warehouse, open_warehouse
 
 LOOK_AGAIN_S = 10.0
 """How old what a worker knows of forgotten players may be."""
 
 
 class KeepOthers(beam.DoFn):
-    """Leaves out rows of forgotten players, and counts them."""
+    """Leaves out rows of forgotten players, and counts them.
 
-    def __init__(self, settings: PlatformSettings, table: str) -> None:
-        self._settings, self._table = settings, table
+    Of rows that are stored already it erases those of players who were forgotten while they were on their way: erasure
+    may have looked through the table before they came.
+    """
+
+    def __init__(self, settings: PlatformSettings, table: str, *, stored: bool) -> None:
+        self._settings, self._table, self._stored = settings, table, stored
         self._warehouse: Warehouse | None = None
         self._forgotten: Forgotten | None = None
         self._looked_s = 0.0
@@ -42,23 +47,31 @@ class KeepOthers(beam.DoFn):
     def process(self, rows: pa.Table) -> Iterator[pa.Table]:
         """Yield the rows of the other players."""
         assert self._forgotten is not None  # noqa: S101 - the runner has called setup
-        if time.monotonic() - self._looked_s > LOOK_AGAIN_S:
+        assert self._warehouse is not None  # noqa: S101 - likewise
+        if self._stored or time.monotonic() - self._looked_s > LOOK_AGAIN_S:
             self._forgotten.refresh()
             self._looked_s = time.monotonic()
-        others = self._forgotten.without(rows)
-        Metrics.counter(self._table, "forgotten").inc(rows.num_rows - others.num_rows)
+        if self._table == REJECTS:
+            others, key = self._forgotten.without_rejects(rows), REJECT_KEY
+        else:
+            others, key = self._forgotten.without(rows), PLAYER
+        left_out = rows.num_rows - others.num_rows
+        Metrics.counter(self._table, "forgotten").inc(left_out)
+        if self._stored and left_out:
+            gone = {*rows[key].to_pylist()} - {*others[key].to_pylist()}
+            self._warehouse.erase(self._table, column=key, values=sorted(gone))
         if others.num_rows:
             yield others
 
 
 class DropForgotten(beam.PTransform[PCollection[pa.Table], PCollection[pa.Table]]):
-    """Tables lose rows of forgotten players, and count them under the name of the table they go to."""
+    """Tables lose rows of forgotten players, and count them under the name of the table they go to, or are in."""
 
-    def __init__(self, settings: PlatformSettings, table: str = EVENTS) -> None:
-        """Set where the table of forgotten players and the key are found."""
+    def __init__(self, settings: PlatformSettings, table: str = EVENTS, *, stored: bool = False) -> None:
+        """Set where the table of forgotten players and the key are found, and whether the rows are stored already."""
         super().__init__()
-        self._settings, self._table = settings, table
+        self._keep = KeepOthers(settings, table, stored=stored)
 
     def expand(self, rows: PCollection[pa.Table]) -> PCollection[pa.Table]:
         """See the class."""
-        return rows | "Keep others" >> beam.ParDo(KeepOthers(self._settings, self._table)).with_output_types(pa.Table)
+        return rows | "Keep others" >> beam.ParDo(self._keep).with_output_types(pa.Table)
