@@ -27,6 +27,7 @@ from google.pubsub_v1.services.publisher.transports import PublisherGrpcTranspor
 from questline_core.broker.port import EVENT, Message
 from questline_core.broker.pubsub import ensure, open_pubsub
 from questline_core.broker.spool import open_spool
+from questline_core.testing.bars import at_least, at_most
 from questline_core.testing.pubsub_emulator import find_emulator, running_emulator
 
 MESSAGES, ROUNDS, WAITING, BATCH = 50_000, 5, 1_000, 500
@@ -178,26 +179,26 @@ def measure_pubsub(cases: dict[str, Figures], messages: Sequence[Message], emula
         client.stop()
 
 
-BARS = {
-    "spool publish, 1,000 waiting": "3 µs, 100,000/s",
-    "spool publish, batches of 500": "3 µs",
-    "spool pull": "2 µs",
-    "Pub/Sub publish, 1,000 waiting": "3 µs",
-    "Pub/Sub publish, batches of 500": "3 µs",
-}
+BAR_US, BAR_RATE = 3.0, 100_000
+SINGLE, BATCHES = "publish, 1,000 waiting", "publish, batches of 500"
 
 
 def print_figures(cases: dict[str, Figures]) -> None:
     """Print all cases and how they compare."""
-    print(f"{'CPU µs a message':36}{'least':>8}{'median':>8}{'most/s':>10}   bar")
+    print(f"{'CPU µs a message':36}{'least':>8}{'median':>8}{'most/s':>10}")
     least = {case: min(figures.cpu_us) for case, figures in cases.items()}
     for case, figures in cases.items():
         median = statistics.median(figures.cpu_us)
-        print(f"{case:36}{least[case]:8.2f}{median:8.2f}{max(figures.rate):10,.0f}   {BARS.get(case, '')}")
+        print(f"{case:36}{least[case]:8.2f}{median:8.2f}{max(figures.rate):10,.0f}")
     floor = least["asyncio alone, 1,000 waiting"]
     for broker in ("spool", "Pub/Sub"):
-        if single := least.get(f"{broker} publish, 1,000 waiting"):
-            print(f"{broker} at 1,000 waiting beyond asyncio's own part: {single - floor:.2f} µs")
+        for case in (f"{broker} {SINGLE}", f"{broker} {BATCHES}"):
+            if cost := least.get(case):
+                print(f"bar   {case}: {at_most(cost, BAR_US, 'µs of CPU a message')}")
+        if single := least.get(f"{broker} {SINGLE}"):
+            print(f"      {broker} at 1,000 waiting beyond asyncio's own part: {single - floor:.2f} µs")
+    rate = max(cases[f"spool {SINGLE}"].rate)
+    print(f"bar   spool {SINGLE}: {at_least(rate, BAR_RATE, 'durable events/s')}")
     if google := least.get("Pub/Sub publish, Google's client"):
         for case in ("1,000 waiting", "batches of 500"):
             print(f"Google's client / ours, {case}: {google / least[f'Pub/Sub publish, {case}']:.1f}")

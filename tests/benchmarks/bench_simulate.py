@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from datetime import date
 
+from questline_core.testing.bars import at_least
 from questline_ingest.simulate import World, arrivals, simulate
 
 WORLD = World(start=date(2026, 3, 2), players=3_000, days=28, seed=1)
@@ -17,6 +18,7 @@ def main() -> None:
     """Print events per CPU second, CPU microseconds an event, and how memory grows with a history thrice as long."""
     serialized = _measure("serialized events", lambda: sum(1 for _ in arrivals(WORLD)))
     memory = _peak_mb()
+    print(f"bar   simulator: {at_least(1e6 / serialized, 100_000, 'events a CPU second')}")
     parsed = _measure("as Event messages", lambda: sum(1 for _ in simulate(WORLD)))
     print(f"parsing costs {parsed - serialized:.2f} µs an event more")
     _measure("84 days instead of 28", lambda: sum(1 for _ in arrivals(LONGER)))
