@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ from questline_core.models.manifests import spend_service
 from questline_core.models.moves import Patience, dark, drop, promote, rollback, shift
 from questline_core.models.port import Manifest
 from questline_ingest.revisions import Revision, Revisions
+from questline_kserve.testing.clients import answers_of_all_clients
 
 pytestmark = pytest.mark.timeout(1200)
 
@@ -188,6 +190,36 @@ def test_every_command_of_the_runbook_does_what_it_says(host: ClusterHost, servi
         for part in answer.split("…"):
             assert part.strip() in done.stdout + done.stderr, said
     assert [(one.revision, one.stable) for one in host.status("spend").revisions] == [("v2", True), ("v1", False)]
+
+
+@pytest.mark.skipif(not find_spec("tritonclient"), reason="tritonclient is not installed")
+def test_all_clients_get_equal_answers(serving_v1: None) -> None:
+    with forwarded("svc/spend-v1-predictor", 80) as rest, forwarded("svc/spend-v1-predictor", 8081) as grpc:
+        answers = answers_of_all_clients(rest, grpc)
+
+    assert len(answers) == 5
+    assert {json.dumps(answer) for answer in answers.values()} == {json.dumps(answers["HTTP, V1"])}
+    assert (answers["HTTP, V1"]["revision"], answers["HTTP, V1"]["value"]) == ("v1", [1003.0, 4.0])
+
+
+def test_kubectl_takes_the_manifests_as_they_are(host: ClusterHost) -> None:
+    told = kubectl("apply", "--dry-run=server", "-k", str(HERE.parents[1] / "kserve"))
+
+    assert {"inferenceservice.serving.kserve.io/spend", "poddisruptionbudget.policy/spend"} < {
+        line.split()[0] for line in told.splitlines()
+    }
+
+
+@contextmanager
+def forwarded(target: str, port: int) -> Iterator[str]:
+    """Reach a port in the cluster from here; gives host:port."""
+    command = ["kubectl", "-n", NAMESPACE, "port-forward", target, f":{port}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        found = re.search(r"127\.0\.0\.1:\d+", process.stdout.readline())
+        assert found
+        yield found[0]
+        process.terminate()
 
 
 def commands(page: str) -> Iterator[tuple[str, str]]:
