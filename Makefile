@@ -1,6 +1,6 @@
 # make alone lists the targets; CI calls the same ones.
 .DEFAULT_GOAL := help
-.PHONY: bench-serving bench-gateway bench-churn bench-bqml bench-spend bench-lookup bench-stream help setup demo sdk test test-faults test-gcp test-cluster check lint types arrows generated pytest format generate clean
+.PHONY: bench-serving bench-inference bench-gateway bench-churn bench-bqml bench-spend bench-lookup bench-stream help setup demo sdk test test-faults test-gcp test-cluster check lint types arrows generated pytest format generate clean
 
 # The Python that is here is used.
 export UV_PYTHON_DOWNLOADS := never
@@ -49,7 +49,7 @@ arrows: setup
 	$(BIN)/lint-imports
 
 generated: setup generate
-	@git diff --exit-code -- '*/pb/*' docs/events.md terraform/schemas || { echo "generated files differ: commit what 'make generate' wrote"; exit 1; }
+	@git diff --exit-code -- '*/pb/*' docs/events.md terraform/schemas 'components/questline_components/*/README.md' || { echo "generated files differ: commit what 'make generate' wrote"; exit 1; }
 
 pytest: setup
 	$(BIN)/pytest
@@ -69,6 +69,7 @@ generate: setup ## Make the generated files again from the .proto files
 	  --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	  --python_out=ingest --mypy_out=ingest ingest/questline_ingest/pb/open_inference.proto ingest/questline_ingest/pb/wire.proto
 	$(BIN)/questline events schema --format markdown > docs/events.md
+	$(BIN)/python -m questline_components.reference
 	$(BIN)/questline events schema --format bigquery --table events > terraform/schemas/events.json
 	$(BIN)/questline events schema --format bigquery --table rejects > terraform/schemas/rejects.json
 	$(BIN)/questline events schema --format bigquery --table predictions > terraform/schemas/predictions.json
@@ -94,6 +95,9 @@ bench-bqml: setup ## BigQuery ML on this machine beside plain scikit-learn and X
 
 bench-serving: setup ## What an answer costs the serving process: make bench-serving [MODEL=.questline/models/spend/VERSION]
 	$(BIN)/python tests/benchmarks/bench_serving.py $(MODEL)
+
+bench-inference: setup ## What one call of a spend model costs: TensorFlow's SavedModel beside its fast form
+	$(BIN)/python tests/benchmarks/bench_inference.py
 
 bench-lookup: setup ## The lookup of 1 and 10 million players beside a dict and DuckDB (three minutes, 4 GB)
 	$(BIN)/python tests/benchmarks/bench_lookup.py

@@ -14,12 +14,13 @@ from questline_components.rollout.deploy import deploy
 from questline_components.rollout.export import export
 from questline_components.spend.evaluate import evaluate
 from questline_components.spend.gate import gate
+from questline_components.spend.pick import pick
 from questline_components.spend.prepare import prepare
 from questline_components.spend.train import train
 from questline_core.errors import NotReady
 from questline_core.events.checks import complete
 from questline_core.events.rows import to_table
-from questline_core.models.store import load
+from questline_core.models.store import digest, load
 from questline_core.pb.telemetry_pb2 import Device, Event, Param, ParamValue
 from questline_core.warehouse.port import EVENTS, open_warehouse
 
@@ -108,6 +109,20 @@ def test_examples_carry_where_they_come_from_and_how_many_they_are(examples: dsl
 def test_a_model_carries_the_lineage_of_its_examples(examples: dsl.Dataset, model: dsl.Model) -> None:
     assert model.metadata.items() >= (examples.metadata | {"epochs": 12, "seed": 1}).items()
     assert len(model.metadata["code_version"]) == 12
+
+
+def test_of_models_with_different_settings_the_better_one_is_kept_with_its_lineage(
+    tmp_path: Path, model: dsl.Model
+) -> None:
+    worse = dsl.Model(uri=str(tmp_path / "worse"), metadata={"seed": 9})
+    Path(worse.path).mkdir()
+    (Path(worse.path) / "training.json").write_text(json.dumps({"late_loss": 1e9}))
+    kept = dsl.Model(uri=str(tmp_path / "kept"))
+
+    pick.python_func([worse, model], kept)
+
+    assert kept.metadata == model.metadata | {"tried": 2}
+    assert digest(Path(kept.path)) == digest(Path(model.path))
 
 
 def test_without_a_champion_only_the_model_is_judged(judged: tuple[dsl.Metrics, dsl.Metrics, dsl.HTML]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -21,7 +21,6 @@ _RANGES = ("log_loss_gain", "roc_auc", "normalized_gini", "rmse_gain", "total_er
 LEAST_SLICE_ROWS, LEAST_SLICE_POSITIVES = 300, 20
 """Smaller parts of the rows are not judged."""
 _MOST_PARTS = 4  # systems and countries, the most usual ones
-_IMPORTANCE_ROWS = 4000
 _RESAMPLES = 500
 _SEED = 20_180_612  # every evaluation draws the same players, so that two models are compared draw by draw
 
@@ -181,6 +180,7 @@ def evaluate(model: Path, examples: Path, report: Path) -> Evaluation:
     Raises:
         BadInput: the examples or the model cannot be read.
     """
+    from questline_core.spend.explain import permutation_importance, shares  # noqa: PLC0415 - as below
     from questline_core.spend.report import write_card, write_report  # noqa: PLC0415 - the gate needs no plots
     from questline_core.spend.rivals import constant, rivals  # noqa: PLC0415 - nor XGBoost
     from questline_core.spend.saved import opened  # noqa: PLC0415 - nor TensorFlow
@@ -202,7 +202,9 @@ def evaluate(model: Path, examples: Path, report: Path) -> Evaluation:
     write_atomically(report / "metrics.json", evaluation.to_json())
     training = _training(model)
     told = training.get("late_loss_by_epoch", ())
-    write_report(report / "report.html", evaluation, rows, predictions, examples, losses=told)
+    write_report(
+        report / "report.html", evaluation, rows, predictions, examples, losses=told, shares=shares(asked, rows)
+    )
     write_card(report / "model_card.md", evaluation, examples, signature=training.get("signature", {}))
     return evaluation
 
@@ -356,20 +358,6 @@ def _parts(rows: Examples, known: frozenset[str]) -> Iterator[tuple[str, Any]]:
         words, counts = np.unique(rows.inputs[name].astype(str), return_counts=True)
         for word in words[np.argsort(-counts, kind="stable")][:_MOST_PARTS]:
             yield f"{name.replace('_', ' ')} {word or 'not known'}", rows.inputs[name] == word
-
-
-def permutation_importance(ask: Callable[[Examples], Predictions], rows: Examples) -> dict[str, float]:
-    """Tell by how much the log loss rises when one input is shuffled among the rows, the most important first."""
-    random = np.random.default_rng(_SEED)
-    sample = rows.take(np.sort(random.permutation(len(rows))[:_IMPORTANCE_ROWS]))
-    positive = (sample.spend > 0).astype(np.float64)
-
-    def loss(inputs: Mapping[str, Any]) -> float:
-        return float(metrics.losses(positive, ask(replace(sample, inputs=inputs)).probability).mean())
-
-    base, shuffle = loss(sample.inputs), random.permutation(len(sample))
-    rises = {name: loss({**sample.inputs, name: column[shuffle]}) - base for name, column in sample.inputs.items()}
-    return dict(sorted(rises.items(), key=lambda one: -one[1]))
 
 
 def _range(value: float, draws: Floats) -> Range:

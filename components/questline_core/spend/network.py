@@ -14,12 +14,13 @@ import tensorflow as tf
 
 from questline_core.features.online import NUMBERS, TEXTS
 from questline_core.spend.arrays import Examples, Floats
+from questline_core.spend.search import Settings
 
 OUTPUTS = ("value", "lower_bound", "upper_bound", "probability")
 
-_CLOCK = "local_hour"
-_PLAIN = tuple(name for name in NUMBERS if name != _CLOCK)
-_OUTERMOST = 6.0  # standard deviations: one absurd number must not carry an answer away
+CLOCK = "local_hour"
+PLAIN = tuple(name for name in NUMBERS if name != CLOCK)
+OUTERMOST = 6.0  # standard deviations: one absurd number must not carry an answer away
 _RAREST = 20  # a word that is seen less often counts as unseen
 _MOST_WORDS = 40
 
@@ -33,7 +34,7 @@ class Preprocessing(tf.Module):  # type: ignore[misc] # TensorFlow ships no type
     def __init__(self, examples: Examples) -> None:
         """Learn means, deviations and words from the examples, and nothing else."""
         super().__init__(name="preprocessing")
-        numbers = np.stack([examples.inputs[name].astype(np.float64) for name in _PLAIN], axis=1)
+        numbers = np.stack([examples.inputs[name].astype(np.float64) for name in PLAIN], axis=1)
         known = np.isfinite(numbers)
         logs = np.log1p(np.maximum(np.where(known, numbers, 0), 0))
         count = np.maximum(known.sum(0), 1)
@@ -44,11 +45,11 @@ class Preprocessing(tf.Module):  # type: ignore[misc] # TensorFlow ships no type
 
     def __call__(self, inputs: Mapping[str, Any]) -> Any:
         """Give the matrix, one row an example; columns are in the order of the names."""
-        numbers = tf.stack([tf.cast(inputs[name], tf.float64) for name in _PLAIN], axis=1)
+        numbers = tf.stack([tf.cast(inputs[name], tf.float64) for name in PLAIN], axis=1)
         known = ~tf.math.is_nan(numbers)
-        logs = tf.math.log1p(tf.maximum(tf.where(known, numbers, tf.zeros_like(numbers)), 0))
-        scaled = tf.clip_by_value((logs - self.mean) / self.deviation, -_OUTERMOST, _OUTERMOST)
-        hour = tf.cast(inputs[_CLOCK], tf.float64)[:, None] * (2 * np.pi / 24)
+        logs = tf.math.log(1 + tf.maximum(tf.where(known, numbers, tf.zeros_like(numbers)), 0))
+        scaled = tf.clip_by_value((logs - self.mean) / self.deviation, -OUTERMOST, OUTERMOST)
+        hour = tf.cast(inputs[CLOCK], tf.float64)[:, None] * (2 * np.pi / 24)
         clock = tf.concat([tf.sin(hour), tf.cos(hour)], axis=1)
         words = [tf.cast(inputs[name][:, None] == self.words[name][None, :], tf.float64) for name in TEXTS]
         return tf.concat(
@@ -69,37 +70,40 @@ def _words(column: Any) -> list[str]:
     return [str(word) for count, word in usual if -count >= _RAREST]
 
 
-def make_network(width: int, *, base_rate: float, dtype: str) -> Any:
+def make_network(width: int, settings: Settings, *, base_rate: float, dtype: str) -> Any:
     """Make the untrained networks: matrix -> [logits of any spend, logs of the amount if there is one], one a member.
 
     Args:
         width: columns of the matrix.
+        settings: of each member.
         base_rate: share of examples with spend, where the propensity begins.
         dtype: float32 to train, float64 to serve.
     """
     matrix = tf.keras.Input((width,), dtype=dtype)
-    members = [_member(matrix, base_rate=base_rate, dtype=dtype) for _ in range(MEMBERS)]
+    members = [_member(number, matrix, settings, base_rate=base_rate, dtype=dtype) for number in range(MEMBERS)]
     join = tf.keras.layers.Concatenate(dtype=dtype)
     return tf.keras.Model(matrix, [join([logit for logit, _ in members]), join([amount for _, amount in members])])
 
 
-def _member(matrix: Any, *, base_rate: float, dtype: str) -> tuple[Any, Any]:
+def _member(number: int, matrix: Any, settings: Settings, *, base_rate: float, dtype: str) -> tuple[Any, Any]:
     """Make one of the small networks whose answers are averaged: each begins elsewhere, and errs elsewhere."""
-    layers, decay = tf.keras.layers, tf.keras.regularizers.L2(2.5e-4)
-    hidden = layers.Dense(64, "relu", kernel_regularizer=decay, dtype=dtype)(matrix)
-    hidden = layers.Dropout(0.2, dtype=dtype)(hidden)
-    hidden = layers.Dense(32, "relu", kernel_regularizer=decay, dtype=dtype)(hidden)
+    layers, decay = tf.keras.layers, tf.keras.regularizers.L2(settings.decay)
+
+    def dense(units: int, layer: str, **more: Any) -> Any:
+        return layers.Dense(units, name=f"{layer}-{number}", kernel_regularizer=decay, dtype=dtype, **more)
+
+    hidden = dense(settings.width, "first", activation="relu")(matrix)
+    hidden = layers.Dropout(settings.dropout, dtype=dtype)(hidden)
+    hidden = dense(settings.width // 2, "second", activation="relu")(hidden)
     wide = layers.Concatenate(dtype=dtype)([hidden, matrix])  # a straight path: few data are explained nearly linearly
     prior = tf.keras.initializers.Constant(math.log(base_rate / (1 - base_rate)))
-    logit = layers.Dense(1, kernel_initializer="zeros", bias_initializer=prior, kernel_regularizer=decay, dtype=dtype)(
-        wide
-    )
-    return logit, layers.Dense(1, kernel_initializer="zeros", kernel_regularizer=decay, dtype=dtype)(hidden)
+    logit = dense(1, "logit", kernel_initializer="zeros", bias_initializer=prior)(wide)
+    return logit, dense(1, "amount", kernel_initializer="zeros")(hidden)
 
 
-def for_serving(network: Any) -> Any:
+def for_serving(network: Any, settings: Settings) -> Any:
     """Copy a trained network to 64 bits."""
-    copy = make_network(network.input_shape[1], base_rate=0.5, dtype="float64")
+    copy = make_network(network.input_shape[1], settings, base_rate=0.5, dtype="float64")
     copy.set_weights(network.get_weights())
     return copy
 

@@ -18,8 +18,11 @@ from plotly.offline import get_plotlyjs
 from questline_core.processes import write_atomically
 from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Predictions
 from questline_core.spend.evaluation import Evaluation
+from questline_core.spend.explain import Share
 from questline_core.spend.metrics import Bin, Curve
 
+_EXPLAINED_INPUTS = 10
+_LOW_TO_HIGH = [[0, "#2f6fde"], [0.5, "#c3c9d5"], [1, "#d6422f"]]
 _MODEL, _OTHER, _INK = "#2f6fde", "#9aa3b5", "#1d2433"
 _LAYOUT = {
     "template": "plotly_white",
@@ -38,6 +41,7 @@ def write_report(  # noqa: PLR0913 - all that the page shows
     examples: Path,
     *,
     losses: Sequence[float],
+    shares: Mapping[str, Share],
 ) -> None:
     """Write the page.
 
@@ -48,6 +52,7 @@ def write_report(  # noqa: PLR0913 - all that the page shows
         predictions: the model's answers to them.
         examples: the folder of examples.json, which tells where the rows came from.
         losses: the loss on the latest training examples after each epoch; empty where it is not known.
+        shares: what each input adds to the probability at some rows, the most important input first.
     """
     origin = json.loads((examples / "examples.json").read_text(encoding="utf-8"))
     template = Template((files("questline_core.spend") / "report_page.html").read_text(encoding="utf-8"))
@@ -59,6 +64,7 @@ def write_report(  # noqa: PLR0913 - all that the page shows
         who="".join(_who(evaluation)),
         how_much="".join(_how_much(evaluation, rows, predictions)),
         where="".join(_where(evaluation)),
+        why=_why(shares),
         learning=_learning(losses) if losses else "",
         facts="".join(_facts(evaluation, origin)),
     )
@@ -107,7 +113,7 @@ def _tiles(found: Evaluation) -> Iterable[str]:
 
 
 def _comparison(found: Evaluation) -> Iterable[str]:
-    """Give the rows of the table, the best of each in bold; a sign tells whether more (1) or less (-1) is better."""
+    """Give the rows of the table, the best of each in green; more (1), less (-1) or zero (0) is better."""
     everyone = {"model": found.model, "constant": found.constant} | {one.name: one.scores for one in found.rivals}
     yield f"<tr><th>measure</th><th>what it tells</th>{''.join(f'<th>{escape(name)}</th>' for name in everyone)}</tr>"
     for name, field, sign, meaning in (
@@ -121,10 +127,14 @@ def _comparison(found: Evaluation) -> Iterable[str]:
         ("Normalized Gini", "normalized_gini", 1, "how well players are ordered by their spend"),
         ("Spearman", "spearman_of_spenders", 1, "how well those who spend are ordered by how much"),
         ("Top-tenth lift", "top_decile_lift", 1, "spend of the tenth picked first, against the mean"),
+        ("Error of the total", "total_error", 0, "predicted by actual total, less 1"),
     ):
         scores = [getattr(one, field) for one in everyone.values()]
-        best = max(sign * one for one in scores)
-        cells = "".join(f"<td{' class=better' if sign * one == best else ''}>{one:.4f}</td>" for one in scores)
+        merits = [sign * one if sign else -abs(one) for one in scores]
+        cells = "".join(
+            f"<td{' class=better' if merit == max(merits) else ''}>{one:.4f}</td>"
+            for one, merit in zip(scores, merits, strict=True)
+        )
         yield f"<tr><td>{name}</td><td>{meaning}</td>{cells}</tr>"
 
 
@@ -150,6 +160,31 @@ def _where(found: Evaluation) -> Iterable[str]:
         "How much worse the probability gets when one input is shuffled among the players.",
         [go.Bar(y=[name for name, _ in top], x=[rise for _, rise in top], marker_color=_MODEL, orientation="h")],
         axes=("rise of the log loss", ""),
+    )
+
+
+def _why(shares: Mapping[str, Share]) -> str:
+    """Draw a point for each of the first inputs at each explained moment."""
+    top, spread = list(shares.items())[:_EXPLAINED_INPUTS][::-1], np.random.default_rng(0)
+    traces = [
+        go.Scatter(
+            x=100 * one.adds,
+            y=line + spread.uniform(-0.3, 0.3, len(one.adds)),
+            mode="markers",
+            marker={"size": 5, "opacity": 0.7, "color": one.rank, "cmin": 0, "cmax": 1, "colorscale": _LOW_TO_HIGH},
+            name=name,
+            showlegend=False,
+        )
+        for line, (name, one) in enumerate(top, 1)
+    ]
+    return _figure(
+        "Why this chance?",
+        "Percentage points that an input adds to the chance of a spend (Shapley values), at moments spread over all "
+        "predictions. Red: the input's value is high there, blue: it is low, grey: it is a text or not known.",
+        traces,
+        axes=("percentage points", ""),
+        names=[name for name, _ in top],
+        wide=True,
     )
 
 
@@ -239,10 +274,16 @@ def _facts(found: Evaluation, origin: Mapping[str, Any]) -> Iterable[str]:
         yield f"<tr><td>{name}</td><td>{escape(str(value))}</td></tr>"
 
 
-def _figure(title: str, caption: str, traces: list[Any], *, axes: tuple[str, str], wide: bool = False) -> str:
+def _figure(  # noqa: PLR0913 - all that a figure shows
+    title: str, caption: str, traces: list[Any], *, axes: tuple[str, str], names: Sequence[str] = (), wide: bool = False
+) -> str:
     figure = go.Figure(traces, layout=_LAYOUT)
     figure.update_xaxes(title=axes[0], title_font_size=13, rangemode="tozero")
     figure.update_yaxes(title=axes[1], title_font_size=13, rangemode="tozero")
+    if names:  # of lines that are numbered from 1
+        figure.update_xaxes(rangemode="normal")
+        figure.update_yaxes(tickvals=list(range(1, len(names) + 1)), ticktext=names)
+        figure.update_layout(height=40 * len(names) + 80)
     html = figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})
     return f"<figure{' class=wide' if wide else ''}><h3>{title}</h3>{html}<figcaption>{caption}</figcaption></figure>"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,15 @@ def ask(model: Path) -> Callable[..., dict[str, list[float]]]:
     return asked
 
 
+def ask_fast(model: Path, inputs: Mapping[str, Any]) -> Any:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(model / "model.onnx"))
+    numbers = np.array([inputs[name] for name in NUMBERS], np.float32)
+    (answers,) = session.run(None, {"numbers": numbers, "texts": np.array([inputs[name] for name in TEXTS], object)})
+    return answers
+
+
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("spend") / "report"
@@ -135,6 +144,40 @@ print(len(golden))
     done = subprocess.run([sys.executable, "-c", program, str(model)], capture_output=True, text=True, check=False)
 
     assert done.stdout.strip() == "20", done.stderr[-2000:]
+
+
+def test_the_fast_form_gives_the_same_answers_whatever_is_asked(model: Path, examples: Path) -> None:
+    from questline_core.spend.saved import ask as ask_all
+
+    odd = [np.nan, np.inf, -np.inf, -1.0, 0.0, 1e-3, 3.4e38]
+    rows = read_examples(examples / "eval.parquet")
+    for number, name in enumerate(NUMBERS):
+        rows.inputs[name][len(odd) * number : len(odd) * (number + 1)] = odd
+    for number, name in enumerate(TEXTS):
+        rows.inputs[name][3 * number : 3 * number + 3] = ["never seen", "\x00", "ж" * 1000]
+
+    expected = ask_all(model, rows)
+    answers = ask_fast(model, rows.inputs)
+
+    for name, answer in zip(Predictions.__dataclass_fields__, answers, strict=True):
+        assert answer == pytest.approx(getattr(expected, name), rel=1e-6, abs=1e-6)
+    assert ask_fast(model, {name: column[:0] for name, column in rows.inputs.items()}).shape == (4, 0)
+
+
+def test_a_fast_form_that_differs_from_the_golden_answers_is_not_written(model: Path, tmp_path: Path) -> None:
+    import onnx
+
+    from questline_core.spend.fast import agrees
+
+    answers = golden(model / "golden.json")
+    graph = (model / "model.onnx").read_bytes()
+    other = onnx.load_from_string(graph)
+    for one in other.graph.initializer:
+        if (ratios := onnx.numpy_helper.to_array(one)).shape == (101,):
+            one.CopyFrom(onnx.numpy_helper.from_array(ratios * (1 + 1e-5), one.name))
+
+    assert agrees(graph, answers)
+    assert not agrees(other.SerializeToString(), answers)
 
 
 def test_golden_requests_are_plain_json_and_hold_one_of_which_nothing_is_known(model: Path) -> None:

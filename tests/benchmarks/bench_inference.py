@@ -1,0 +1,81 @@
+"""What one call of a spend model costs in the serving process: TensorFlow's SavedModel beside its fast form."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from questline_core.features.online import NUMBERS, TEXTS
+from questline_core.models.store import FAST, load, publish
+from questline_core.spend.examples import SCHEMA
+from questline_core.spend.training import train
+from questline_kserve.version import Version, load_version
+
+ROWS = 2000
+SIZES = (1, 8, 64)
+
+
+def main() -> None:
+    """Print the median of each form for calls of some sizes, and the ratio, which other work on the machine spares."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=2000)
+    calls = parser.parse_args().calls
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _examples(folder / "examples")
+        train(folder / "examples", folder / "model", epochs=1, seed=1)
+        (folder / "metrics.json").write_text("{}")
+        uri = publish(folder / "model", folder / "metrics.json", store=name, name="spend", lineage={}).uri
+        golden = json.loads((folder / "model" / "golden.json").read_text())
+        fast = load_version(uri)
+        (Path(load(uri).uri) / FAST).unlink()
+        plain = load_version(uri)
+    for size in SIZES:
+        columns = _columns(golden, size)
+        before, after = _median(plain, columns, calls), _median(fast, columns, calls)
+        print(f"{size:3} rows: SavedModel {before:7.1f} µs, ONNX {after:7.1f} µs, ratio {before / after:5.1f}")
+
+
+def _examples(folder: Path) -> None:
+    """Write rows of random numbers: what an answer costs does not depend on what was learned."""
+    folder.mkdir()
+    random = np.random.default_rng(1)
+    columns: dict[str, Any] = {name: random.gamma(1.0, 5.0, ROWS) for name in NUMBERS}
+    columns |= {name: random.choice([f"word {number}" for number in range(40)], ROWS) for name in TEXTS}
+    columns |= {"spend": np.where(random.random(ROWS) < 0.1, 5.0, 0.0)}
+    columns |= {"player": [f"p{row}" for row in range(ROWS)], "at_micros": np.arange(ROWS)}
+    pq.write_table(pa.table(columns).select(SCHEMA.names).cast(SCHEMA), folder / "train.parquet")
+
+
+def _columns(golden: list[dict[str, Any]], size: int) -> dict[str, Any]:
+    rows = [golden[row % len(golden)]["inputs"] for row in range(size)]
+    numbers = {name: np.array([row[name] for row in rows], np.float32) for name in NUMBERS}
+    return numbers | {name: np.array([row[name].encode() for row in rows], object) for name in TEXTS}
+
+
+def _median(version: Version, columns: dict[str, Any], calls: int) -> float:
+    """Time calls as the serving process makes them, microseconds."""
+    _repeat(lambda: version.predict(columns), calls // 10)
+    return float(np.median(_repeat(lambda: version.predict(columns), calls)))
+
+
+def _repeat(call: Callable[[], Any], calls: int) -> list[float]:
+    times = []
+    for _ in range(calls):
+        began = time.perf_counter_ns()
+        call()
+        times.append((time.perf_counter_ns() - began) / 1000)
+    return times
+
+
+if __name__ == "__main__":
+    main()
