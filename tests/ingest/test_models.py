@@ -3,12 +3,15 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
+import grpc
 import pytest
 
 from questline_ingest.breaker import FAILURES, FIRST_REST_S, Breaker
 from questline_ingest.gathered import AT_ONCE, Gathered
-from questline_ingest.open_inference import ModelUnavailable
+from questline_ingest.open_inference import INFER, ModelUnavailable
+from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
 from questline_ingest.revisions import Revision, Revisions
 from questline_ingest.router import open_router
 from questline_ingest.testing import ModelServer, an_answer
@@ -120,3 +123,31 @@ async def test_a_change_in_the_middle_of_a_question_loses_no_answer() -> None:
     await model.stop()
 
     assert len(answers) == len(rows)
+
+
+@pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
+async def test_a_server_that_ends_costs_no_answer(code: grpc.StatusCode) -> None:
+    """What it drops is asked of the next one, which here is itself."""
+    dropped = [code, code]
+
+    async def infer(request: ModelInferRequest, context: grpc.aio.ServicerContext[Any, Any]) -> ModelInferResponse:
+        if dropped:
+            await context.abort(dropped.pop(), "it ends")
+        return an_answer(request, revision="v1")
+
+    service, method = INFER.strip("/").split("/")
+    handler = grpc.unary_unary_rpc_method_handler(
+        infer,
+        request_deserializer=ModelInferRequest.FromString,
+        response_serializer=ModelInferResponse.SerializeToString,
+    )
+    server = grpc.aio.server()
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+    address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+    await server.start()
+    async with open_router("127.0.0.1:9", timeout_s=10, observe=lambda *_: None) as router:
+        router.use(Revisions((Revision(address=address, version="v1"),)))
+        (answer,) = await router.ask([{"events": 1.0}], players=["player"], timeout_s=10)
+    await server.stop(None)
+
+    assert (answer.revision, dropped) == ("v1", [])
