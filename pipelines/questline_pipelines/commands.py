@@ -33,6 +33,7 @@ def run_spend(  # noqa: PLR0913 - one for each thing that may be asked
     horizon_hours: Annotated[int, typer.Option(min=1, help="How far ahead spend is predicted.")] = 24,
     holdout_days: Annotated[int, typer.Option(min=1, help="Last days of the data, kept to judge with.")] = 7,
     seed: Annotated[int, typer.Option(help="Of everything that is random in training.")] = 1,
+    budget: Annotated[int, typer.Option(min=1, help="How many settings of the network are tried.")] = 1,
     strict: Annotated[bool, typer.Option(help="Ship only what beats every rival beyond doubt.")] = False,
     override: Annotated[
         str, typer.Option(metavar="WHO: WHY", help="Ship whatever the gate finds; this is recorded.")
@@ -47,6 +48,7 @@ def run_spend(  # noqa: PLR0913 - one for each thing that may be asked
 
     settings = PlatformSettings.read()
     training = {"horizon_hours": horizon_hours, "holdout_days": holdout_days, "epochs": epochs, "seed": seed}
+    training["budget"] = budget
     parameters = spend_parameters(settings, training) | {"strict": strict, "override": override}
     _run("spend", parameters, settings, as_json=as_json)
 

@@ -5,10 +5,12 @@ What KFP and the steps print goes to a log; standard output carries one line for
 
 from __future__ import annotations
 
+import re
 import signal
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from typing import Any, TextIO
 
@@ -87,15 +89,15 @@ def told(log: TextIO, tell: Tell) -> Iterator[set[str]]:
     seen = set[str]()
     execute = task_executor.execute_single_task
     dispatch = task_executor.task_dispatcher.run_single_task_implementation
-    dispatched = list[str]()
+    here = threading.local()  # the turns of a loop run side by side
 
     def noted(**arguments: Any) -> Any:
-        dispatched.append(arguments["component_name"])
+        here.dispatched = True
         return dispatch(**arguments)
 
     def watched(**arguments: Any) -> Any:
-        name, printed_before, started = arguments["task_name"], log.seek(0, 2), time.monotonic()
-        dispatched.clear()
+        name, printed_before, started = _name(arguments), log.seek(0, 2), time.monotonic()
+        here.dispatched = False
         seen.add(name)
         tell(StepEvent(name=name, state=State.RUNNING))
         outputs, status = execute(**arguments)
@@ -106,7 +108,7 @@ def told(log: TextIO, tell: Tell) -> Iterator[set[str]]:
                 name=name,
                 state=State.FAILED if failed else State.DONE,
                 seconds=round(time.monotonic() - started, 2),
-                cached=not dispatched,
+                cached=not here.dispatched,
                 outputs={key: _plain(value) for key, value in outputs.items()},
                 error=sentence(log.read()) if failed else "",
             )
@@ -120,6 +122,13 @@ def told(log: TextIO, tell: Tell) -> Iterator[set[str]]:
     finally:
         task_executor.execute_single_task = execute
         task_executor.task_dispatcher.run_single_task_implementation = dispatch
+
+
+def _name(arguments: Mapping[str, Any]) -> str:
+    """Name a step; the turns of a loop are numbered from the second on."""
+    turn = re.search(r"-iteration-(\d+)", arguments["pipeline_resource_name"])
+    number = int(turn[1]) + 1 if turn else 1
+    return f"{arguments['task_name']} {number}" if number > 1 else str(arguments["task_name"])
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ from questline_components.code import code_version
 from questline_core.errors import NotReady
 from questline_core.models.rollout import champion
 from questline_core.settings import PlatformSettings
+from questline_core.spend.search import tries
 from questline_core.warehouse.port import EVENTS, open_warehouse
 
 
@@ -21,7 +22,8 @@ def spend_parameters(settings: PlatformSettings, training: Mapping[str, int]) ->
 
     Args:
         settings: where everything is.
-        training: what a person chose: horizon_hours, holdout_days, epochs, seed.
+        training: what a person chose: horizon_hours, holdout_days, epochs, seed, and the budget (how many settings of
+            the network are tried, 1 if it is not told).
 
     Raises:
         NotReady: there are no events to train on.
@@ -33,10 +35,13 @@ def spend_parameters(settings: PlatformSettings, training: Mapping[str, int]) ->
                 "(`questline simulate`, `questline events import`) and let the stream write them"
             )
         data_version = warehouse.version(EVENTS)
-    made_from = {**training, "data_version": data_version, "code_version": code_version()}
+    chosen = dict(training)
+    budget = chosen.pop("budget", 1)
+    made_from = {**chosen, "tried": budget, "data_version": data_version, "code_version": code_version()}
     to_beat = champion(settings.model_store_url, "spend", made_from)
     return {
-        **training,
+        **chosen,
+        "settings": tries(budget, seed=chosen["seed"]),
         "warehouse": settings.warehouse_url,
         "model_store": settings.model_store_url,
         "model_host": settings.model_host_url,

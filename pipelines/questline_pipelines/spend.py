@@ -5,6 +5,7 @@ from kfp import dsl
 from questline_components.rollout.export import export
 from questline_components.spend.evaluate import evaluate
 from questline_components.spend.gate import gate
+from questline_components.spend.pick import pick
 from questline_components.spend.prepare import prepare
 from questline_components.spend.train import train
 from questline_components.spend.validate import validate
@@ -25,6 +26,7 @@ def spend_training(  # noqa: PLR0913, PLR0917 - a run is told everything, so tha
     holdout_days: int = 7,
     epochs: int = 20,
     seed: int = 1,
+    settings: list[dict[str, float]] = [{}],  # noqa: B006 - KFP reads it, and calls nothing
     strict: bool = False,
     override: str = "",
 ) -> None:
@@ -40,6 +42,7 @@ def spend_training(  # noqa: PLR0913, PLR0917 - a run is told everything, so tha
         holdout_days: last days of the data, which judge the model and never train it.
         epochs: how often training goes through the examples.
         seed: of everything that is random in training.
+        settings: of the network, each is tried; {} are the usual ones.
         strict: whether the model has to beat every rival beyond doubt, and not only be as good.
         override: who ships the model whatever the gate finds, and takes data unlike the last, and why; empty when
             nobody does.
@@ -48,8 +51,9 @@ def spend_training(  # noqa: PLR0913, PLR0917 - a run is told everything, so tha
         warehouse=warehouse, data_version=data_version, horizon_hours=horizon_hours, holdout_days=holdout_days
     ).outputs["examples"]
     sound = validate(examples=examples, champion=champion, override=override)
-    training = train(examples=examples, epochs=epochs, seed=seed).set_env_variable(**QUIET).after(sound)
-    model = training.outputs["model"]
+    with dsl.ParallelFor(settings, parallelism=2) as one:
+        tried = train(examples=examples, settings=one, epochs=epochs, seed=seed).set_env_variable(**QUIET).after(sound)
+    model = pick(tried=dsl.Collected(tried.outputs["model"])).outputs["model"]
     judged = evaluate(examples=examples, model=model, champion=champion).set_env_variable(**QUIET).outputs
     verdict = gate(
         metrics=judged["metrics"], champion_metrics=judged["champion_metrics"], strict=strict, override=override

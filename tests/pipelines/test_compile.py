@@ -26,7 +26,7 @@ def tasks(spec: Spec) -> Mapping[str, Any]:
     """All steps by name, those under conditions with them."""
     dags = [spec["root"], *spec["components"].values()]
     found = {name: task for dag in dags for name, task in dag.get("dag", {}).get("tasks", {}).items()}
-    return {name: task for name, task in found.items() if not name.startswith("condition-")}
+    return {name: task for name, task in found.items() if not name.startswith(("condition-", "for-loop-"))}
 
 
 def test_the_steps_are_those_of_the_diagram(spec: Spec) -> None:
@@ -34,6 +34,7 @@ def test_the_steps_are_those_of_the_diagram(spec: Spec) -> None:
         "prepare",
         "validate",
         "train",
+        "pick",
         "evaluate",
         "gate",
         "export",
@@ -55,21 +56,31 @@ def test_each_step_takes_its_artifacts_from_the_step_before(spec: Spec) -> None:
         if "taskOutputArtifact" in source
     }
     assert edges == {
-        ("prepare", "train"),
         ("prepare", "validate"),
         ("prepare", "evaluate"),
-        ("train", "evaluate"),
+        ("for-loop-1", "pick"),
+        ("pick", "evaluate"),
         ("evaluate", "gate"),
         *(("export", step) for step in ("deploy", "compare", "shift", "judge")),
     }
 
 
 def test_nothing_is_trained_before_the_examples_are_found_sound(spec: Spec) -> None:
-    assert set(tasks(spec)["train"]["dependentTasks"]) == {"prepare", "validate"}
+    loop = spec["root"]["dag"]["tasks"]["for-loop-1"]
+
+    assert set(spec["components"]["comp-for-loop-1"]["dag"]["tasks"]) == {"train"}
+    assert set(loop["dependentTasks"]) == {"prepare", "validate"}
+
+
+def test_each_of_the_settings_is_trained_with_and_two_at_once(spec: Spec) -> None:
+    loop = spec["root"]["dag"]["tasks"]["for-loop-1"]
+
+    assert loop["parameterIterator"]["items"] == {"inputParameter": "pipelinechannel--settings"}
+    assert loop["iteratorPolicy"] == {"parallelismLimit": 2}
 
 
 def test_export_deploy_and_verify_wait_for_the_gates_yes(spec: Spec) -> None:
-    gated = spec["root"]["dag"]["tasks"]["condition-1"]
+    gated = spec["root"]["dag"]["tasks"]["condition-2"]
 
     assert gated["triggerPolicy"] == {"condition": "inputs.parameter_values['pipelinechannel--gate-Output'] == true"}
     assert gated["inputs"]["parameters"]["pipelinechannel--gate-Output"]["taskOutputParameter"] == {
@@ -77,17 +88,17 @@ def test_export_deploy_and_verify_wait_for_the_gates_yes(spec: Spec) -> None:
         "outputParameterKey": "Output",
     }
     steps = {"export", "deploy", "compare", "shift", "judge"}
-    assert set(spec["components"]["comp-condition-1"]["dag"]["tasks"]) == {*steps, "condition-branches-2"}
+    assert set(spec["components"]["comp-condition-2"]["dag"]["tasks"]) == {*steps, "condition-branches-3"}
 
 
 def test_what_the_judge_says_decides_between_all_players_and_none(spec: Spec) -> None:
-    branches = spec["components"]["comp-condition-branches-2"]["dag"]["tasks"]
+    branches = spec["components"]["comp-condition-branches-3"]["dag"]["tasks"]
 
     told = {name: branch["triggerPolicy"]["condition"] for name, branch in branches.items()}
     yes = "inputs.parameter_values['pipelinechannel--judge-Output'] == true"
-    assert told == {"condition-3": yes, "condition-4": f"!({yes})"}
-    assert set(spec["components"]["comp-condition-3"]["dag"]["tasks"]) == {"promote", "verify"}
-    assert set(spec["components"]["comp-condition-4"]["dag"]["tasks"]) == {"rollback"}
+    assert told == {"condition-4": yes, "condition-5": f"!({yes})"}
+    assert set(spec["components"]["comp-condition-4"]["dag"]["tasks"]) == {"promote", "verify"}
+    assert set(spec["components"]["comp-condition-5"]["dag"]["tasks"]) == {"rollback"}
 
 
 def test_only_steps_that_act_on_the_world_are_never_cached(spec: Spec) -> None:
@@ -112,6 +123,7 @@ def test_what_has_no_default_is_where_things_are_and_which_data(spec: Spec) -> N
         "holdout_days": 7,
         "epochs": 20,
         "seed": 1,
+        "settings": [{}],
         "strict": False,
         "override": "",
     }

@@ -51,6 +51,19 @@ def test_a_run_is_told_where_everything_is_and_what_a_person_chose(settings: Pla
     )
 
 
+def test_a_larger_budget_tries_more_settings_and_has_the_model_of_a_smaller_one_to_beat(
+    settings: PlatformSettings,
+) -> None:
+    append(settings, "a")
+    first = spend_parameters(settings, TRAINING)
+    publish(settings, "v1", **TRAINING, tried=1, data_version=first["data_version"], code_version=code_version())
+
+    larger = spend_parameters(settings, TRAINING | {"budget": 3})
+
+    assert (len(first["settings"]), len(larger["settings"])) == (1, 3)
+    assert larger["champion"] == str(settings.paths.models / "spend" / "v1")
+
+
 def test_only_new_events_are_another_version_of_the_data(settings: PlatformSettings) -> None:
     append(settings, "a")
     before = spend_parameters(settings, TRAINING)["data_version"]
@@ -67,7 +80,7 @@ def test_a_model_of_older_events_is_the_one_to_beat_and_the_result_of_the_same_t
 ) -> None:
     append(settings, "a")
     first = spend_parameters(settings, TRAINING)
-    publish(settings, "v1", **TRAINING, data_version=first["data_version"], code_version=code_version())
+    publish(settings, "v1", **TRAINING, tried=1, data_version=first["data_version"], code_version=code_version())
     assert spend_parameters(settings, TRAINING) == first
 
     append(settings, "b")

@@ -118,7 +118,8 @@ def _arguments(pipeline: str, settings: PipelineSettings, given: list[str] | Non
         return _with(churn_parameters(settings), chosen)
     if pipeline != "spend":
         raise BadInput(f"there is no pipeline {pipeline!r} to start; there are churn, spend")
-    return spend_parameters(settings, _with({"horizon_hours": 24, "holdout_days": 7, "epochs": 20, "seed": 1}, chosen))
+    usual = {"horizon_hours": 24, "holdout_days": 7, "epochs": 20, "seed": 1, "budget": 1}
+    return spend_parameters(settings, _with(usual, chosen))
 
 
 def _with(known: dict[str, Any], chosen: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 Spec = Mapping[str, Any]
@@ -66,7 +66,19 @@ def _spread(found: dict[str, Change], steps: Mapping[str, _Step]) -> None:
 
 
 def _steps(spec: Spec) -> Iterator[tuple[str, _Step]]:
-    yield from _inside(spec, spec["root"]["dag"]["tasks"], (), {})
+    tasks = spec["root"]["dag"]["tasks"]
+    graphs = dict(_graphs(spec, tasks))
+    for name, step in _inside(spec, tasks, (), {}):
+        yield name, replace(step, needs=frozenset(one for need in step.needs for one in graphs.get(need, (need,))))
+
+
+def _graphs(spec: Spec, tasks: Mapping[str, Any]) -> Iterator[tuple[str, frozenset[str]]]:
+    """Name the steps inside each graph, such as a loop, whose results the graph hands on."""
+    for name, task in tasks.items():
+        component = spec["components"][task["componentRef"]["name"]]
+        if "dag" in component:
+            yield name, frozenset(step for step, _ in _inside(spec, component["dag"]["tasks"], (), {}))
+            yield from _graphs(spec, component["dag"]["tasks"])
 
 
 def _inside(

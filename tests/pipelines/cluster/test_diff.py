@@ -48,7 +48,7 @@ def test_a_changed_step_runs_again_and_so_does_all_that_reads_from_it(compiled: 
 
 def test_it_says_why(compiled: Any, changed: Any) -> None:
     changed["deploymentSpec"]["executors"]["exec-gate"]["container"]["image"] = "other:1"
-    changed["root"]["dag"]["tasks"]["train"]["cachingOptions"] = {}
+    changed["components"]["comp-for-loop-1"]["dag"]["tasks"]["train"]["cachingOptions"] = {}
 
     why = {one.step: one.why for one in differences(compiled, changed) if one.kind == "changed"}
 
