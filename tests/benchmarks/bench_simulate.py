@@ -1,4 +1,7 @@
-"""How fast players are generated: CPU time of one process, from nothing to serialized events in order of arrival."""
+"""How fast players are generated: CPU time of one process, from nothing to serialized events in order of arrival.
+
+The least of some rounds counts, because a busy machine only adds.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from datetime import date
 from questline_core.testing.bars import at_least
 from questline_ingest.simulate import World, arrivals, simulate
 
+ROUNDS = 3
 WORLD = World(start=date(2026, 3, 2), players=3_000, days=28, seed=1)
 LONGER = World(start=date(2026, 3, 2), players=3_000, days=84, seed=1)
 
@@ -26,9 +30,11 @@ def main() -> None:
 
 
 def _measure(what: str, run: Callable[[], int]) -> float:
-    began = time.process_time()
-    events = run()
-    spent = time.process_time() - began
+    events, spent = 0, float("inf")
+    for _ in range(ROUNDS):
+        began = time.process_time()
+        events = run()
+        spent = min(spent, time.process_time() - began)
     print(f"{what}: {events:,} events, {events / spent:,.0f} a CPU second, {spent / events * 1e6:.2f} µs CPU an event")
     return spent / events * 1e6
 
