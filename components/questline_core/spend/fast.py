@@ -1,4 +1,4 @@
-"""Write a fitted spend model as an ONNX graph, whose answers cost a tenth of TensorFlow's and are the same.
+"""Write a fitted spend model as an ONNX graph, which gives the same answers without TensorFlow.
 
 LiteRT has no 64-bit kernels and tf2onnx none for texts, so the graph is written here, node by node. It takes what the
 serving process has at hand, a matrix of numbers and one of texts with a line for each input (in the order of the
