@@ -94,9 +94,15 @@ class Problem:
         if self.outputs == 1:
             margin = margins[:, 0]
             small = np.exp(-np.abs(margin))  # one exponential gives both the loss and its slope, without overflow
-            losses = np.maximum(margin, 0) + np.log(1 + small) - self.y * margin
-            slope = np.where(margin >= 0, 1.0, small) / (1 + small) - self.y
-            return float(self.share @ losses), share * slope[:, None]
+            more = 1 + small
+            losses = np.maximum(margin, 0)
+            losses += np.log(more)
+            losses -= self.y * margin
+            np.copyto(small, 1.0, where=margin >= 0)
+            small /= more  # the probability; from here on in its place
+            small -= self.y
+            small *= self.share
+            return float(np.einsum("i,i", self.share, losses)), small[:, None]
         rows = np.arange(len(self.y))
         slope = softmax(margins, axis=1)
         slope[rows, self.y] -= 1

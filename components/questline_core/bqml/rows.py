@@ -51,7 +51,10 @@ def split(table: pa.Table, options: Options, *, seed: int) -> Rows:
     held_out = _held_out(table, options, method, seed=seed)
     if column is not None:
         table = table.drop_columns([column_named(table, column)])
-    rows = Rows(table.filter(pa.array(~held_out)), table.filter(pa.array(held_out)))
+    if held_out.any():
+        rows = Rows(table.filter(pa.array(~held_out)), table.filter(pa.array(held_out)))
+    else:
+        rows = Rows(table, table.slice(0, 0))
     if not rows.training.num_rows:
         raise BadInput(f"no row is left to train on: {table.num_rows} rows came, split by {method}")
     return rows

@@ -59,7 +59,9 @@ def train(order: Order, table: pa.Table, ask: Ask) -> Callable[[Path], Mapping[s
         transform, table = order.transform.learn(table, ask)
         table = _with_split_column(table, source, order.options)
     label = column_named(table, order.label)
-    rows = split(table.filter(pc.is_valid(table.column(label))), order.options, seed=order.seed)
+    if table.column(label).null_count:
+        table = table.filter(pc.is_valid(table.column(label)))
+    rows = split(table, order.options, seed=order.seed)
     task = _Task(order, label, rows)
     preprocessor = task.preprocessor()
     progress = Progress(order.options["EARLY_STOP"], order.options["MIN_REL_PROGRESS"])
