@@ -47,7 +47,8 @@ log = structlog.get_logger()
 PROCESS = "gateway"
 COUNTS = tuple(one.name for one in fields(Counts))
 _REPORT_EVERY_S = 1.0
-_STREAMS_PER_CONNECTION = 100
+_STREAMS_PER_CONNECTION = 1_000
+"""Many: gRPC counts answered calls until they are cleared away, and refuses a client that keeps to a low limit."""
 
 
 @runtime_checkable

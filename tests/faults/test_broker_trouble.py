@@ -44,7 +44,7 @@ LIMITS = {"QUESTLINE_MAX_INFLIGHT_BYTES": str(INFLIGHT_BYTES), "QUESTLINE_MAX_ME
 PATIENCE_S = 90.0
 
 CONNECTIONS, _OWN = 10, (("grpc.use_local_subchannel_pool", 1),)
-"""More than one connection, which carries 100 calls at a time: else the rest would wait in the client."""
+"""More than one, as a connection carries only so many calls at a time: the rest would wait in the client."""
 NARROW_KB_PER_S, PEAK_S, OVERLOAD_S, DEADLINE_S = 1_000, 6.0, 12.0, 10.0
 """What gets through to the broker in a second is the gateway's capacity, whatever else this machine does."""
 

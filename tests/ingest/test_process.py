@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import grpc
 import pytest
@@ -24,6 +26,9 @@ from questline_ingest.client import Client
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
 from questline_ingest.testing import GatewayProcess, an_event
+
+if TYPE_CHECKING:
+    from questline_ingest.pb.ingest_pb2_grpc import IngestAsyncStub
 
 
 def spooled(home: Path) -> Counter[str]:
@@ -112,6 +117,24 @@ def test_sigterm_fails_no_call_of_a_client_that_heeds_health(
     assert code == 0
     assert len(answered) > 100
     assert spooled(tmp_path) == Counter(answered)
+
+
+async def test_many_calls_at_once_over_one_connection_are_all_answered(
+    start_gateway: Callable[[], GatewayProcess],
+) -> None:
+    gateway = await asyncio.to_thread(start_gateway)
+    async with grpc.aio.insecure_channel(gateway.listen) as channel:
+        stub: IngestAsyncStub = IngestStub(channel)
+        room = asyncio.Semaphore(98)
+
+        async def call() -> int:
+            async with room:
+                return (await stub.Send(pb.SendRequest(events=[an_event()]))).answers[0].outcome
+
+        await call()
+        outcomes = await asyncio.gather(*(call() for _ in range(2_000)))
+
+    assert set(outcomes) == {pb.ACCEPTED}
 
 
 def test_a_ready_gateway_tells_its_address_and_counts_until_it_ends(
