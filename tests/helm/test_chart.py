@@ -119,6 +119,13 @@ def test_nothing_goes_in_or_out_that_is_not_named(objects: list[dict[str, Any]])
     assert [port["port"] for rule in deny["egress"] for port in rule["ports"]] == [53, 53]
 
 
+def test_gateway_and_stream_never_have_the_same_process_id(objects: list[dict[str, Any]]) -> None:
+    """LMDB locks by process id, and what a container starts has the id 1 unless the pod shares its processes."""
+    assert [name for name, pod in pods(objects) if pod.get("shareProcessNamespace")] == [
+        name for name, _ in pods(objects) if name == "game-stream"
+    ]
+
+
 def test_the_load_test_ends(objects: list[dict[str, Any]]) -> None:
     (job,) = (made["spec"] for made in objects if made["kind"] == "Job")
 
