@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import os
 import subprocess
@@ -19,7 +20,9 @@ import pyarrow.compute as pc
 import pytest
 
 from questline_core.errors import BadInput
+from questline_core.events.archive import gather
 from questline_core.events.content import content_hash
+from questline_core.events.remake import DayReport, Gathered, replace_day
 from questline_core.events.rows import to_table
 from questline_core.events.schema import arrow_schema
 from questline_core.pb.telemetry_pb2 import Event
@@ -27,7 +30,7 @@ from questline_core.privacy.forgotten import Forgotten
 from questline_core.privacy.key import PrivacyKey
 from questline_core.stack.supervisor import questline_command
 from questline_core.warehouse.port import EVENTS, Warehouse, open_warehouse
-from questline_ingest.backfill import DayReport, gather, replace_day
+from questline_ingest.backfill import Exported
 from questline_ingest.imports.ga4 import Ga4Rows
 from questline_ingest.imports.run import Envelope
 
@@ -59,9 +62,14 @@ def a_file(path: Path, rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def run(warehouse: Warehouse, forgotten: Forgotten, *sources: str, days: Sequence[date] = (DAY,)) -> list[DayReport]:
-    found = gather(sources, days, Ga4Rows(), envelope=Envelope(title="game"))
+    found = gathered(*sources, days=days)
     assert found.broken == 0, found.first_broken
-    return [replace_day(warehouse, forgotten, day, found.days[f"{day:%Y%m%d}"]) for day in days]
+    return [replace_day(warehouse, forgotten, day, found.days[f"{day:%Y%m%d}"].table()) for day in days]
+
+
+def gathered(*sources: str, days: Sequence[date] = (DAY,)) -> Gathered:
+    exported = Exported(rows=Ga4Rows(), envelope=Envelope(title="game"))
+    return gather(sources, Gathered.of(days), title="game", read=exported.read)
 
 
 def ids(warehouse: Warehouse) -> list[str]:
@@ -116,6 +124,18 @@ def test_any_other_value_is_another_content() -> None:
     assert len(set(ones)) == len(ones)
 
 
+def test_of_copies_that_differ_the_one_that_came_first_is_the_row_whatever_the_order_of_the_files(
+    tmp_path: Path, warehouse: Warehouse, forgotten: Forgotten
+) -> None:
+    given = [row(1, received_time=MICROS + at, event_name=name) for at, name in [(9, "late"), (5, "b"), (5, "a")]]
+    files = [a_file(tmp_path / f"{number}.ndjson", [one, row(2)]) for number, one in enumerate(given)]
+
+    contents = {run(warehouse, forgotten, *order)[0].content for order in itertools.permutations(files)}
+
+    names = warehouse.query("SELECT event_name FROM telemetry.events WHERE event_id = 'e1'")["event_name"].to_pylist()
+    assert (names, len(contents)) == (["a"], 1)
+
+
 def test_copies_become_one_row_and_several_files_one_day(
     tmp_path: Path, warehouse: Warehouse, forgotten: Forgotten
 ) -> None:
@@ -142,6 +162,7 @@ def test_the_archive_of_a_subscription_gives_the_rows_that_the_stream_made(
     records = [
         {"data": event.SerializeToString(), "attributes": {"kind": "event"}},
         {"data": b"what was rejected", "attributes": {"kind": "reject"}},
+        {"data": b"what a model answered", "attributes": {"kind": "served"}},
     ]
     with (tmp_path / "x.avro").open("wb") as file:
         fastavro.writer(file, schema, records)
@@ -174,7 +195,7 @@ def test_a_forgotten_player_does_not_come_back(tmp_path: Path, warehouse: Wareho
 def test_broken_lines_are_counted_with_the_place_of_the_first(tmp_path: Path) -> None:
     source = a_file(tmp_path / "a.ndjson", [row(1), row(2, event_name=""), row(3, event_timestamp="soon")])
 
-    found = gather([source], [DAY], Ga4Rows(), envelope=Envelope(title="game"))
+    found = gathered(source)
 
     assert found.broken == 2
     assert "a.ndjson, line 2: event_name is missing" in found.first_broken

@@ -1,10 +1,13 @@
-"""Days as GA4 writes them: text of the form YYYYMMDD."""
+"""Days as GA4 writes them, text of the form YYYYMMDD, and as people do."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date, timedelta
 from functools import lru_cache
+
+from questline_core.errors import BadInput
 
 DAY_US = 86_400_000_000
 _EPOCH = date(1970, 1, 1)
@@ -30,3 +33,23 @@ def day_of(time_us: int) -> str:
 @lru_cache(maxsize=4096)
 def _day_text(number: int) -> str:
     return (_EPOCH + timedelta(days=number)).isoformat().replace("-", "")
+
+
+def days_named(text: str) -> list[date]:
+    """Read days that a person named: YYYY-MM-DD or FIRST..LAST, with spaces between; each day once.
+
+    Raises:
+        BadInput: a word is no day, or a span ends before it begins.
+    """
+    return list(dict.fromkeys(day for word in text.split() for day in _span(word)))
+
+
+def _span(text: str) -> Iterator[date]:
+    first, _, last = text.partition("..")
+    try:
+        begin, end = date.fromisoformat(first), date.fromisoformat(last or first)
+    except ValueError:
+        raise BadInput(f"{text!r} is no day; write YYYY-MM-DD, or FIRST..LAST") from None
+    if end < begin:
+        raise BadInput(f"{text!r} ends before it begins; write the earlier day first")
+    yield from (begin + timedelta(days=number) for number in range((end - begin).days + 1))
