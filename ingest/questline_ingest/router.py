@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
@@ -16,18 +15,6 @@ from questline_ingest.revisions import Revision, Revisions
 from questline_ingest.spend import CHANNEL_OPTIONS, MODEL, OpenInferenceSpend
 from questline_ingest.verdicts import Spend
 from questline_ingest.watcher import following
-
-_RETRY = {
-    "maxAttempts": 5,
-    "initialBackoff": "0.05s",
-    "maxBackoff": "0.5s",
-    "backoffMultiplier": 3,
-    # A server that ends cancels what it has not begun.
-    "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
-}
-AGAIN = ("grpc.service_config", json.dumps({"methodConfig": [{"name": [{}], "retryPolicy": _RETRY}]}))
-"""A pod that goes away breaks its connections; the same question, which changes nothing, is asked of the next pod."""
-
 
 _Asked = Gathered[Row, Spend]
 
@@ -45,8 +32,7 @@ class SpendRouter:
         """Ask these revisions from now on; requests under way end as they began."""
         for revision in revisions.all:
             if revision.address not in self._channels:
-                options = (*CHANNEL_OPTIONS, AGAIN) if revision.version else CHANNEL_OPTIONS
-                self._channels[revision.address] = grpc.aio.insecure_channel(revision.address, options=options)
+                self._channels[revision.address] = grpc.aio.insecure_channel(revision.address, options=CHANNEL_OPTIONS)
         kept = self._asked
         self._asked = {revision: kept.get(revision) or self._open(revision) for revision in revisions.all}
         self._now = revisions

@@ -169,7 +169,7 @@ def test_nothing_is_dropped(
 
     with capsys.disabled():
         sys.stdout.write(told(answers, phases))
-    assert {one.trouble for one in answers if one.trouble} == set()
+    assert {one.trouble for one in answers if one.trouble} == set(), kubectl("logs", "gateway")
     assert all(one.revision for one in answers)
     for name, shares, counted, strays in split(answers, phases):
         assert strays <= 3, name

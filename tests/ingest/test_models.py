@@ -125,13 +125,17 @@ async def test_a_change_in_the_middle_of_a_question_loses_no_answer() -> None:
     assert len(answers) == len(rows)
 
 
+@pytest.mark.parametrize("begun", [False, True], ids=["not begun", "begun"])
+@pytest.mark.parametrize("rows", [1, 50_000])
 @pytest.mark.parametrize("code", [grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED])
-async def test_a_server_that_ends_costs_no_answer(code: grpc.StatusCode) -> None:
-    """What it drops is asked of the next one, which here is itself."""
+async def test_a_server_that_ends_costs_no_answer(code: grpc.StatusCode, rows: int, begun: bool) -> None:
+    """What it drops is asked of the next one, which here is itself: however large, and however far the answer was."""
     dropped = [code, code]
 
     async def infer(request: ModelInferRequest, context: grpc.aio.ServicerContext[Any, Any]) -> ModelInferResponse:
         if dropped:
+            if begun:
+                await context.send_initial_metadata(())
             await context.abort(dropped.pop(), "it ends")
         return an_answer(request, revision="v1")
 
@@ -147,7 +151,7 @@ async def test_a_server_that_ends_costs_no_answer(code: grpc.StatusCode) -> None
     await server.start()
     async with open_router("127.0.0.1:9", timeout_s=10, observe=lambda *_: None) as router:
         router.use(Revisions((Revision(address=address, version="v1"),)))
-        (answer,) = await router.ask([{"events": 1.0}], players=["player"], timeout_s=10)
+        answers = await router.ask([{"events": 1.0, "sessions": 1.0}] * rows, players=["player"] * rows, timeout_s=10)
     await server.stop(None)
 
-    assert (answer.revision, dropped) == ("v1", [])
+    assert ({answer.revision for answer in answers}, len(answers), dropped) == ({"v1"}, rows, [])
