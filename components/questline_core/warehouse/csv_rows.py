@@ -16,7 +16,7 @@ from pyarrow import csv as arrow_csv
 
 from questline_core.errors import BadInput
 from questline_core.warehouse.columns import type_name
-from questline_core.warehouse.engine import define_macros
+from questline_core.warehouse.engine import define_macros, hide_progress
 from questline_core.warehouse.schemas import UTC_MICROS
 
 Column: TypeAlias = "pa.ChunkedArray[Any]"
@@ -49,7 +49,8 @@ def read_csv(file: Path, wanted: pa.Schema | None, tell: Callable[[str], None]) 
     if unknown:
         raise BadInput(f"{file.name} has the column {unknown[0]}, which the schema does not have")
     with duckdb.connect(":memory:") as database:
-        database.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        hide_progress(database)
+        database.execute("SET TimeZone = 'UTC'")
         define_macros(database)
         columns = dict[str, Column]()
         for name in raw.column_names:

@@ -45,9 +45,8 @@ class Engine:
         define_macros(self._database)
         self._database.execute("SET temp_directory = $path", {"path": str(spill)})
         self._database.execute("SET allowed_directories = $paths", {"paths": [str(root)]})
-        self._database.execute(
-            "SET TimeZone = 'UTC'; SET enable_progress_bar = false; SET enable_external_access = false"
-        )
+        hide_progress(self._database)
+        self._database.execute("SET TimeZone = 'UTC'; SET enable_external_access = false")
         self._database.execute("SET lock_configuration = true")
 
     def run(self, query: Translated, relations: Mapping[str, pa.Table] = MappingProxyType({})) -> pa.Table:
@@ -75,6 +74,15 @@ def _check_names(names: list[str]) -> None:
     twice = [name for index, name in enumerate(names) if name in names[:index]]
     if twice:
         raise BadInput(f"two columns of the result are named {twice[0]}; name them apart with AS")
+
+
+def hide_progress(database: duckdb.DuckDBPyConnection) -> None:
+    """Keep DuckDB from drawing progress bars.
+
+    In Jupyter without ipywidgets it cannot draw any, and refuses to be told so.
+    """
+    if database.sql("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        database.execute("SET enable_progress_bar = false")
 
 
 def define_macros(database: duckdb.DuckDBPyConnection) -> None:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from questline_core.errors import BadInput
+from questline_core.warehouse.engine import hide_progress
 from questline_core.warehouse.manifest import Manifest
 
 Halves = npt.NDArray[np.uint64]
@@ -71,7 +72,7 @@ class KeyIndex:
         self._runs = list[Hashes]()
         self._new: Hashes | None = None
         self._database = duckdb.connect(":memory:", config={"autoload_known_extensions": False, "threads": 1})
-        self._database.execute("SET enable_progress_bar = false")
+        hide_progress(self._database)
 
     def catch_up(self, manifest: Manifest) -> None:
         """Index the files that were added since; start anew when rows were changed, removed or replaced."""
