@@ -11,13 +11,29 @@ from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection
 
 from questline_beam.tables import REJECT_KEY
-from questline_core.privacy.forgotten import PLAYER, Forgotten
+from questline_core.errors import BadInput
+from questline_core.privacy.forgotten import FORGOTTEN, PLAYER, Forgotten
 from questline_core.privacy.key import open_key
 from questline_core.settings import PlatformSettings
 from questline_core.warehouse.port import EVENTS, REJECTS, Warehouse, open_warehouse
 
 LOOK_AGAIN_S = 10.0
 """How old what a worker knows of forgotten players may be."""
+
+
+def forgotten_in(warehouse: Warehouse, settings: PlatformSettings) -> Forgotten:
+    """Open the table of forgotten players with the key that they were forgotten with.
+
+    Raises:
+        BadInput: players were forgotten, and this worker has no key: a new one would know none of them.
+    """
+    key = settings.privacy_key_file
+    if not key.exists() and FORGOTTEN in warehouse.tables() and warehouse.describe(FORGOTTEN).rows:
+        raise BadInput(
+            f"players were forgotten, but there is no key at {key} to know them by; put the file into the image of the "
+            "workers, readable for their user alone"
+        )
+    return Forgotten(warehouse, open_key(settings))
 
 
 class KeepOthers(beam.DoFn):
@@ -36,7 +52,7 @@ class KeepOthers(beam.DoFn):
     def setup(self) -> None:
         """Open the table of forgotten players, once for each worker."""
         self._warehouse = open_warehouse(self._settings.warehouse_url)
-        self._forgotten = Forgotten(self._warehouse, open_key(self._settings))
+        self._forgotten = forgotten_in(self._warehouse, self._settings)
         self._looked_s = time.monotonic()
 
     def teardown(self) -> None:

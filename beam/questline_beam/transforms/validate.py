@@ -17,11 +17,12 @@ from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 
 
-def validate(arrived: Arrived, *, title: str) -> tuple[Arrived, Batch[Reject]]:
+def validate(arrived: Arrived, *, title: str, archived: bool = False) -> tuple[Arrived, Batch[Reject]]:
     """Check a batch, and complete what did not come through the gateway, which completes events itself.
 
     The gateway has checked most events already, so whole columns are asked whether they are surely right, and only the
-    other events are looked at rule by rule.
+    other events are looked at rule by rule. An event that does not say when it came, came now; one of an archive at its
+    own time, because a time of now would make every run another.
     """
     rejects = Batch[Reject]()
     wrong = set[int]()
@@ -31,7 +32,8 @@ def validate(arrived: Arrived, *, title: str) -> tuple[Arrived, Batch[Reject]]:
             wrong.add(row)
     if wrong:
         arrived = arrived.take([row for row in range(len(arrived)) if row not in wrong])
-    return Arrived(arrived.messages, completed(arrived.columns, title=title, now_us=now_micros())), rejects
+    now_us = None if archived else now_micros()
+    return Arrived(arrived.messages, completed(arrived.columns, title=title, now_us=now_us)), rejects
 
 
 def _problem(message: Message) -> Reject | None:
@@ -44,12 +46,12 @@ def _problem(message: Message) -> Reject | None:
 class Validate(beam.PTransform[PCollection[Arrived], tuple[PCollection[Arrived], PCollection[Batch[Reject]]]]):
     """Batches of events lose what breaks the contract; returns the rest, and the rejects."""
 
-    def __init__(self, *, title: str) -> None:
-        """Set the title of events that bring none."""
+    def __init__(self, *, title: str, archived: bool = False) -> None:
+        """Set the title of events that bring none, and whether they come from an archive."""
         super().__init__()
-        self._title = title
+        self._rule = partial(validate, title=title, archived=archived)
 
     def expand(self, events: PCollection[Arrived]) -> tuple[PCollection[Arrived], PCollection[Batch[Reject]]]:
         """See the class."""
-        sides = events | "Check the contract" >> sides_of(partial(validate, title=self._title), kept=Arrived)
+        sides = events | "Check the contract" >> sides_of(self._rule, kept=Arrived)
         return sides.kept, sides.rejected

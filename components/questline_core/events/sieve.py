@@ -50,21 +50,22 @@ def doubtful(events: pa.Table, sizes: Sequence[int]) -> list[int]:
     return pc.indices_nonzero(wrong).to_pylist()  # type: ignore[no-any-return]
 
 
-def completed(events: pa.Table, *, title: str, now_us: int) -> pa.Table:
+def completed(events: pa.Table, *, title: str, now_us: int | None) -> pa.Table:
     """Fill in what the server knows, as `checks.complete` does, for events that did not come through the gateway.
 
     Args:
         events: as `wire.read` gives them; all keep the contract.
         title: for events that bring none.
-        now_us: when events came that do not say so, in microseconds since 1970-01-01 UTC.
+        now_us: when events came that do not say so, in microseconds since 1970-01-01 UTC; None: at their own time.
     """
     arrived, day = events["received_time"], events["event_date"]
     untimed = pc.equal(pc.fill_null(_micros(arrived), 0), 0)
     bare = pc.or_(pc.or_(untimed, _empty(events["title"])), _empty(day))
     if not pc.any(bare).as_py():
         return events
-    now = pa.scalar(now_us, pa.int64()).cast(arrived.type)
-    utc_day = pc.strftime(_micros(events["event_timestamp"]).cast(arrived.type), format="%Y%m%d")
+    own = _micros(events["event_timestamp"]).cast(arrived.type)
+    now = own if now_us is None else pa.scalar(now_us, pa.int64()).cast(arrived.type)
+    utc_day = pc.strftime(own, format="%Y%m%d")
     return _with(
         events,
         received_time=pc.if_else(untimed, now, arrived),
