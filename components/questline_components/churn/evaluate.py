@@ -22,14 +22,14 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument for each thing that enter
     from questline_core.churn.evaluation import Costs
     from questline_core.churn.judging import judge
     from questline_core.churn.release import read_in_use
-    from questline_core.churn.report import explanations, page
+    from questline_core.churn.report import explanations, page_of
     from questline_core.warehouse.port import open_warehouse
 
     with closing(open_warehouse(warehouse)) as opened:
         judged = judge(opened, version, read_in_use(opened), Costs())
         explained = explanations(opened, judged)
     keep(metrics, judged.to_json(), judged.summary)
-    keep(report, page(judged, explained))
+    keep(report, page_of(judged, explained))
     draw(classification, judged.curve, judged.confusion)
     keep(importance, json.dumps(dict(judged.importance)), judged.importance)
     return judged.champion

@@ -5,22 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Any
 
 import plotly.graph_objects as go
 
 from questline_core.monitoring.outcomes import Outcome
 from questline_core.monitoring.skew import InputSkew
 from questline_core.monitoring.watch import MOVED_PSI, Window, day_of
+from questline_core.pages import MODEL, OTHER, calibration, figure, guide
 from questline_core.spend.arrays import NOMINAL_COVERAGE
 
-_MODEL, _OTHER = "#2f6fde", "#9aa3b5"
-_LAYOUT = {
-    "template": "plotly_white",
-    "height": 340,
-    "margin": {"l": 64, "r": 16, "t": 12, "b": 56},
-    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-}
 _MOST_LINES = 6
 _LONG = 1000
 
@@ -45,9 +38,8 @@ def drift_plot(windows: Sequence[Window]) -> str:
         )
         for name in (*scores, *inputs)
     ]
-    much = go.Scatter(x=days, y=[MOVED_PSI] * len(days), mode="lines", line={"dash": "dash", "color": _OTHER})
-    much.name = "much of a change"
-    return _figure(
+    much = guide(days, [MOVED_PSI] * len(days), "much of a change")
+    return figure(
         "How far answers and inputs moved",
         "Stability index of each window against the training; thick lines are the model's answers.",
         [*lines, much],
@@ -62,10 +54,10 @@ def skew_plot(differing: Sequence[InputSkew]) -> str:
         x=[one.differs for one in ranked],
         y=[escape(one.name) for one in ranked],
         orientation="h",
-        marker_color=_MODEL,
+        marker_color=MODEL,
         name="differs",
     )
-    return _figure(
+    return figure(
         "Inputs that were not those of an example",
         "Share of the compared answers in which the input that was served differs from the example of the same event.",
         [bars],
@@ -76,30 +68,19 @@ def skew_plot(differing: Sequence[InputSkew]) -> str:
 
 def outcome_plots(found: Sequence[Outcome]) -> Iterator[str]:
     """Draw calibration, totals and the coverage of the interval, by revision."""
-    most = max((max(tenth.predicted, tenth.actual) for one in found for tenth in one.calibration), default=1.0)
-    lines = [
-        go.Scatter(
-            x=[tenth.predicted for tenth in one.calibration],
-            y=[tenth.actual for tenth in one.calibration],
-            mode="markers+lines",
-            name=escape(one.revision),
-        )
-        for one in found
-    ]
-    exact = go.Scatter(x=[0, most], y=[0, most], mode="lines", line={"dash": "dash", "color": _OTHER}, name="exact")
-    yield _figure(
+    yield figure(
         "Was a probability what it said?",
         "Tenths of a revision's answers by probability. On the line, 10 % meant that one in ten spent.",
-        [*lines, exact],
+        calibration({escape(one.revision): one.calibration for one in found}),
         axes=("probability that was answered", "share that spent"),
     )
     names = [escape(one.revision) for one in found]
-    yield _figure(
+    yield figure(
         "What was answered in all, and what was spent",
         "Sums over the answers whose time is over, in virtual currency.",
         [
-            go.Bar(x=names, y=[one.expected for one in found], name="answered", marker_color=_MODEL),
-            go.Bar(x=names, y=[one.actual for one in found], name="spent", marker_color=_OTHER),
+            go.Bar(x=names, y=[one.expected for one in found], name="answered", marker_color=MODEL),
+            go.Bar(x=names, y=[one.actual for one in found], name="spent", marker_color=OTHER),
         ],
         axes=("revision", "virtual currency"),
     )
@@ -107,14 +88,13 @@ def outcome_plots(found: Sequence[Outcome]) -> Iterator[str]:
     points = go.Scatter(
         x=[escape(one.revision) for one in judged],
         y=[one.coverage_of_spenders for one in judged],
-        error_y={"array": [one.chance for one in judged], "color": _OTHER},
+        error_y={"array": [one.chance for one in judged], "color": OTHER},
         mode="markers",
-        marker={"size": 10, "color": _MODEL},
+        marker={"size": 10, "color": MODEL},
         name="within the bounds, with 95 % of chance",
     )
-    promise = go.Scatter(x=names, y=[NOMINAL_COVERAGE] * len(names), mode="lines", line={"dash": "dash"})
-    promise.name = f"promised: {NOMINAL_COVERAGE:.0%}"
-    yield _figure(
+    promise = guide(names, [NOMINAL_COVERAGE] * len(names), f"promised: {NOMINAL_COVERAGE:.0%}")
+    yield figure(
         "Was the interval right?",
         "Share of those who spent whose spend lay within the bounds that were answered.",
         [points, promise],
@@ -129,11 +109,3 @@ def number(value: float | str) -> str:
     if math.isnan(value) or math.isinf(value):
         return "?" if math.isnan(value) else "-"
     return f"{value:,.0f}" if abs(value) >= _LONG else f"{value:,.4g}"
-
-
-def _figure(title: str, caption: str, traces: list[Any], *, axes: tuple[str, str], height: int = 340) -> str:
-    figure = go.Figure(traces, layout=_LAYOUT | {"height": height})
-    figure.update_xaxes(title=axes[0])
-    figure.update_yaxes(title=axes[1], rangemode="tozero")
-    html = figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})
-    return f"<figure><h3>{title}</h3>{html}<figcaption>{caption}</figcaption></figure>"

@@ -6,31 +6,21 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
-from importlib.resources import files
 from pathlib import Path
-from string import Template
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.offline import get_plotlyjs
 
+from questline_core.pages import MODEL, OTHER, calibration, figure, fill, guide, page, table, tiles
 from questline_core.processes import write_atomically
 from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Predictions
 from questline_core.spend.evaluation import Evaluation
 from questline_core.spend.explain import Share
-from questline_core.spend.metrics import Bin, Curve
+from questline_core.spend.metrics import Curve
 
 _EXPLAINED_INPUTS = 10
 _LOW_TO_HIGH = [[0, "#2f6fde"], [0.5, "#c3c9d5"], [1, "#d6422f"]]
-_MODEL, _OTHER, _INK = "#2f6fde", "#9aa3b5", "#1d2433"
-_LAYOUT = {
-    "template": "plotly_white",
-    "height": 320,
-    "margin": {"l": 56, "r": 16, "t": 12, "b": 48},
-    "font": {"family": "system-ui, Segoe UI, Roboto, sans-serif", "size": 13, "color": _INK},
-    "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-}
 
 
 def write_report(  # noqa: PLR0913 - all that the page shows
@@ -55,30 +45,29 @@ def write_report(  # noqa: PLR0913 - all that the page shows
         shares: what each input adds to the probability at some rows, the most important input first.
     """
     origin = json.loads((examples / "examples.json").read_text(encoding="utf-8"))
-    template = Template((files("questline_core.spend") / "report_page.html").read_text(encoding="utf-8"))
-    page = template.substitute(
-        plotly=get_plotlyjs(),
+    body = fill(
+        "spend/report_page.html",
         horizon_hours=origin["horizon_hours"],
-        tiles="".join(_tiles(evaluation)),
-        comparison="".join(_comparison(evaluation)),
+        tiles=tiles(_tiles(evaluation)),
+        comparison=_comparison(evaluation),
         who="".join(_who(evaluation)),
         how_much="".join(_how_much(evaluation, rows, predictions)),
         where="".join(_where(evaluation)),
         why=_why(shares),
         learning=_learning(losses) if losses else "",
-        facts="".join(_facts(evaluation, origin)),
+        facts=_facts(evaluation, origin),
     )
-    write_atomically(file, page)
+    write_atomically(file, page("Spend model: evaluation", body))
 
 
 def write_card(file: Path, evaluation: Evaluation, examples: Path, *, signature: Mapping[str, Any]) -> None:
     """Write the model card: what the model is for, what it was made of, how good it is, and what it is not for."""
     origin = json.loads((examples / "examples.json").read_text(encoding="utf-8"))
-    template = Template((files("questline_core.spend") / "model_card.md").read_text(encoding="utf-8"))
     everyone = {"model": evaluation.model, "constant": evaluation.constant}
     everyone |= {one.name: one.scores for one in evaluation.rivals}
-    page = template.substitute(
-        origin,
+    card = fill(
+        "spend/model_card.md",
+        **origin,
         rows=f"{evaluation.rows:,}",
         players=f"{evaluation.players:,}",
         positives=f"{evaluation.positives:,}",
@@ -97,25 +86,24 @@ def write_card(file: Path, evaluation: Evaluation, examples: Path, *, signature:
             for one in evaluation.slices
         ),
     )
-    write_atomically(file, page)
+    write_atomically(file, card)
 
 
-def _tiles(found: Evaluation) -> Iterable[str]:
+def _tiles(found: Evaluation) -> Iterable[tuple[str, str]]:
     top = found.lift[-1]
     share = top.actual * top.rows / sum(one.actual * one.rows for one in found.lift)
-    for number, text in (
+    return (
         (f"{found.roc_auc.value:.3f}", "ROC AUC: 0.5 is a coin, 1 is knowing"),
         (f"{1 - found.model.log_loss / found.constant.log_loss:.0%}", "less log loss than the base rate"),
         (f"{share:.0%}", "of all spend follows the tenth of the moments with the highest predictions"),
         (f"{found.model.total_error:+.0%}", "predicted total against the actual one"),
-    ):
-        yield f'<div class="tile"><b>{number}</b><span>{text}</span></div>'
+    )
 
 
-def _comparison(found: Evaluation) -> Iterable[str]:
-    """Give the rows of the table, the best of each in green; more (1), less (-1) or zero (0) is better."""
+def _comparison(found: Evaluation) -> str:
+    """Give the table, the best of each row in green; more (1), less (-1) or zero (0) is better."""
     everyone = {"model": found.model, "constant": found.constant} | {one.name: one.scores for one in found.rivals}
-    yield f"<tr><th>measure</th><th>what it tells</th>{''.join(f'<th>{escape(name)}</th>' for name in everyone)}</tr>"
+    rows = []
     for name, field, sign, meaning in (
         ("Log loss", "log_loss", -1, "cost of a wrong or unsure probability"),
         ("Brier score", "brier", -1, "squared error of the probability"),
@@ -131,34 +119,33 @@ def _comparison(found: Evaluation) -> Iterable[str]:
     ):
         scores = [getattr(one, field) for one in everyone.values()]
         merits = [sign * one if sign else -abs(one) for one in scores]
-        cells = "".join(
-            f"<td{' class=better' if merit == max(merits) else ''}>{one:.4f}</td>"
+        cells = (
+            f"<b class=good>{one:.4f}</b>" if merit == max(merits) else f"{one:.4f}"
             for one, merit in zip(scores, merits, strict=True)
         )
-        yield f"<tr><td>{name}</td><td>{meaning}</td>{cells}</tr>"
+        rows.append((name, meaning, *cells))
+    return table(("measure", "what it tells", *map(escape, everyone)), rows, kind="told")
 
 
 def _where(found: Evaluation) -> Iterable[str]:
     """Draw the slices and the inputs that matter."""
     slices = found.slices[::-1]
     names = [f"{one.name} ({one.rows:,})" for one in slices]
-    yield _figure(
+    yield figure(
         "Parts of the players",
         "Mean spend of each part that is large enough to be judged. Blue and grey should be alike.",
         [
-            go.Bar(
-                y=names, x=[one.predicted for one in slices], name="predicted", marker_color=_MODEL, orientation="h"
-            ),
-            go.Bar(y=names, x=[one.actual for one in slices], name="actual", marker_color=_OTHER, orientation="h"),
+            go.Bar(y=names, x=[one.predicted for one in slices], name="predicted", marker_color=MODEL, orientation="h"),
+            go.Bar(y=names, x=[one.actual for one in slices], name="actual", marker_color=OTHER, orientation="h"),
         ],
         axes=("mean spend, virtual currency", ""),
         wide=True,
     )
     top = list(found.importance.items())[:12][::-1]
-    yield _figure(
+    yield figure(
         "What the model looks at",
         "How much worse the probability gets when one input is shuffled among the players.",
-        [go.Bar(y=[name for name, _ in top], x=[rise for _, rise in top], marker_color=_MODEL, orientation="h")],
+        [go.Bar(y=[name for name, _ in top], x=[rise for _, rise in top], marker_color=MODEL, orientation="h")],
         axes=("rise of the log loss", ""),
     )
 
@@ -177,91 +164,79 @@ def _why(shares: Mapping[str, Share]) -> str:
         )
         for line, (name, one) in enumerate(top, 1)
     ]
-    return _figure(
+    return figure(
         "Why this chance?",
         "Percentage points that an input adds to the chance of a spend (Shapley values), at moments spread over all "
         "predictions. Red: the input's value is high there, blue: it is low, grey: it is a text or not known.",
         traces,
         axes=("percentage points", ""),
-        names=[name for name, _ in top],
         wide=True,
+        height=40 * len(top) + 80,
+        xaxis_rangemode="normal",
+        yaxis={"rangemode": "normal", "tickvals": list(range(1, len(top) + 1)), "ticktext": [name for name, _ in top]},
     )
 
 
 def _learning(losses: Sequence[float]) -> str:
     epochs = list(range(1, len(losses) + 1))
-    return _figure(
+    return figure(
         "Learning",
         "Loss on the latest training days after each pass over the examples; the lowest point is what is kept.",
-        [go.Scatter(x=epochs, y=losses, mode="lines+markers", line={"color": _MODEL}, name="loss")],
+        [go.Scatter(x=epochs, y=losses, mode="lines+markers", line={"color": MODEL}, name="loss")],
         axes=("pass", "loss"),
     )
 
 
 def _who(found: Evaluation) -> Iterable[str]:
     base = found.positives / found.rows
-    yield _figure(
+    yield figure(
         "ROC curve",
         f"Area {found.roc_auc.value:.3f}, 95 % interval {found.roc_auc.low:.3f} to {found.roc_auc.high:.3f}.",
-        [_line(found.roc, "model"), _guide([0, 1], [0, 1], "coin")],
+        [_line(found.roc, "model"), guide([0, 1], [0, 1], "coin")],
         axes=("share of non-spenders picked", "share of spenders picked"),
     )
-    yield _figure(
+    yield figure(
         "Precision and recall",
         f"Of everybody, {base:.1%} spend; the curve shows how much richer a pick is.",
-        [_line(found.pr, "model"), _guide([0, 1], [base, base], "everybody")],
+        [_line(found.pr, "model"), guide([0, 1], [base, base], "everybody")],
         axes=("share of spenders picked", "share of the picked who spend"),
     )
-    yield _figure(
+    yield figure(
         "Is a probability what it says?",
         "Tenths of the moments by predicted probability. On the line, 10 % means that one in ten spends.",
-        _calibration(found.calibration),
+        calibration({"tenths, with 95 % of chance": found.calibration}),
         axes=("predicted probability", "share that spent"),
         wide=True,
     )
 
 
-def _calibration(tenths: tuple[Bin, ...]) -> list[Any]:
-    most = max(max(one.predicted, one.actual) for one in tenths)
-    error = [1.96 * np.sqrt(one.actual * (1 - one.actual) / one.rows) for one in tenths]
-    points = go.Scatter(
-        x=[one.predicted for one in tenths],
-        y=[one.actual for one in tenths],
-        error_y={"array": error, "color": _OTHER, "thickness": 1},
-        mode="markers+lines",
-        marker={"color": _MODEL, "size": 8},
-        name="tenths, with 95 % of chance",
-    )
-    return [points, _guide([0, most], [0, most], "exact")]
-
-
 def _how_much(found: Evaluation, rows: Examples, predictions: Predictions) -> Iterable[str]:
     tenths = [str(number) for number in range(1, len(found.lift) + 1)]
-    yield _figure(
+    yield figure(
         "Predicted and actual spend by tenth",
         "Tenths of the moments by expected spend, the lowest first.",
         [
-            go.Bar(x=tenths, y=[one.predicted for one in found.lift], name="predicted", marker_color=_MODEL),
-            go.Bar(x=tenths, y=[one.actual for one in found.lift], name="actual", marker_color=_OTHER),
+            go.Bar(x=tenths, y=[one.predicted for one in found.lift], name="predicted", marker_color=MODEL),
+            go.Bar(x=tenths, y=[one.actual for one in found.lift], name="actual", marker_color=OTHER),
         ],
         axes=("tenth", "mean spend, virtual currency"),
     )
     spent = rows.spend[rows.spend > 0]
     given = predictions.value[rows.spend > 0] / predictions.probability[rows.spend > 0]
     edges = {"start": 0, "end": float(np.quantile(spent, 0.99)), "size": max(1.0, float(np.quantile(spent, 0.99)) / 30)}
-    yield _figure(
+    yield figure(
         "Amounts of those who spend",
         f"Of those who spend, {found.interval.coverage_of_spenders:.0%} spend an amount within the bounds (promised: "
         f"{NOMINAL_COVERAGE:.0%}); of everybody {found.interval.coverage:.1%}.",
         [
-            go.Histogram(x=spent, xbins=edges, name="actual", marker_color=_OTHER),
-            go.Histogram(x=given, xbins=edges, name="predicted, if there is spend", marker_color=_MODEL, opacity=0.75),
+            go.Histogram(x=spent, xbins=edges, name="actual", marker_color=OTHER),
+            go.Histogram(x=given, xbins=edges, name="predicted, if there is spend", marker_color=MODEL, opacity=0.75),
         ],
         axes=("spend, virtual currency", "moments"),
     )
 
 
-def _facts(found: Evaluation, origin: Mapping[str, Any]) -> Iterable[str]:
+def _facts(found: Evaluation, origin: Mapping[str, Any]) -> str:
     facts = {
         "Data version": origin["data_version"],
         "Trained on": f"{origin['train']:,} examples, {origin['train_positives']:,} of them with spend",
@@ -270,30 +245,11 @@ def _facts(found: Evaluation, origin: Mapping[str, Any]) -> Iterable[str]:
         "Between the two": f"{origin['horizon_hours']} h left out, so that no label lies in both",
         "Rows judged": found.rows_digest,
     }
-    for name, value in facts.items():
-        yield f"<tr><td>{name}</td><td>{escape(str(value))}</td></tr>"
-
-
-def _figure(  # noqa: PLR0913 - all that a figure shows
-    title: str, caption: str, traces: list[Any], *, axes: tuple[str, str], names: Sequence[str] = (), wide: bool = False
-) -> str:
-    figure = go.Figure(traces, layout=_LAYOUT)
-    figure.update_xaxes(title=axes[0], title_font_size=13, rangemode="tozero")
-    figure.update_yaxes(title=axes[1], title_font_size=13, rangemode="tozero")
-    if names:  # of lines that are numbered from 1
-        figure.update_xaxes(rangemode="normal")
-        figure.update_yaxes(tickvals=list(range(1, len(names) + 1)), ticktext=names)
-        figure.update_layout(height=40 * len(names) + 80)
-    html = figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})
-    return f"<figure{' class=wide' if wide else ''}><h3>{title}</h3>{html}<figcaption>{caption}</figcaption></figure>"
+    return table((), ((name, escape(str(value))) for name, value in facts.items()), kind="text")
 
 
 def _line(curve: Curve, name: str) -> Any:
-    return go.Scatter(x=curve.x, y=curve.y, mode="lines", line={"color": _MODEL, "width": 2.5}, name=name)
-
-
-def _guide(x: list[float], y: list[float], name: str) -> Any:
-    return go.Scatter(x=x, y=y, mode="lines", line={"color": _OTHER, "dash": "dash"}, name=name)
+    return go.Scatter(x=curve.x, y=curve.y, mode="lines", line={"color": MODEL, "width": 2.5}, name=name)
 
 
 def _time(micros: int) -> str:

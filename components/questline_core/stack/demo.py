@@ -20,7 +20,7 @@ from questline_core.models.port import open_model_host
 from questline_core.settings import Home
 from questline_core.stack.children import ask, finish, free_ports, running, terminated_like_interrupted
 from questline_core.stack.leaving import Asked, ask_about_three, models_of, reasons_of
-from questline_core.stack.report import COUNTS, fresh_of, page
+from questline_core.stack.report import COUNTS, fresh_of, page_of
 from questline_core.stack.supervisor import SERVICES, Supervisor
 from questline_core.warehouse.port import EVENTS, REJECTS, Warehouse, open_warehouse
 
@@ -301,7 +301,7 @@ class Demo:
     def report(self) -> str:
         """Write `report.html` and `summary.json`."""
         (self.wishes.out / "summary.json").write_text(json.dumps(self.found.summary(), indent=2), encoding="utf-8")
-        (self.wishes.out / "report.html").write_text(page(self.found), encoding="utf-8")
+        (self.wishes.out / "report.html").write_text(page_of(self.found), encoding="utf-8")
         return f"{self.wishes.out / 'report.html'} and {self.wishes.out / 'summary.json'}"
 
     def say(self, lines: Iterable[str]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from questline_core.churn import gate, models, release
 from questline_core.churn.evaluation import Costs
 from questline_core.churn.judging import InUse, Judged, judge
-from questline_core.churn.report import explanations, page
+from questline_core.churn.report import explanations, page_of
 from questline_core.churn.tables import HOUR, Players, Rules, Split, prepare, split
 from questline_core.churn.validation import validate
 from questline_core.errors import BadInput, NotReady
@@ -94,7 +94,7 @@ def test_a_model_in_use_is_judged_on_the_same_players(trained: tuple[Warehouse, 
 
 def test_the_page_shows_all_models_and_explains_players(trained: tuple[Warehouse, Players], judged: Judged) -> None:
     explained = explanations(trained[0], judged)
-    html = page(judged, explained)
+    html = page_of(judged, explained)
 
     assert [one["probability"] for one in explained] == sorted(one["probability"] for one in explained)
     assert all(len(one["attributions"]) == 3 for one in explained)
