@@ -53,6 +53,17 @@ def test_a_manifest_holds_only_fields_that_kserve_knows(name: str, kind: str) ->
     assert _unknown({**manifest, "spec": {"contaners": []}}, kind) != []
 
 
+def test_pods_of_one_model_keep_apart_in_a_form_that_kubernetes_takes() -> None:
+    """It adds the keys of `matchLabelKeys` to the selector, which must be there and must not name them itself."""
+    affinity = _read("runtime.yaml")["spec"]["affinity"]["podAntiAffinity"]
+    terms = [one["podAffinityTerm"] for one in affinity["preferredDuringSchedulingIgnoredDuringExecution"]]
+
+    assert [term["topologyKey"] for term in terms] == ["topology.kubernetes.io/zone", "kubernetes.io/hostname"]
+    for term in terms:
+        (key,) = term["matchLabelKeys"]
+        assert key not in str(term["labelSelector"])
+
+
 @pytest.mark.parametrize(("name", "declared"), [("spend.yaml", spend_service), ("churn.yaml", lookup_service)])
 def test_the_example_is_what_the_pipeline_declares(name: str, declared: Callable[[str, str, str], Any]) -> None:
     example = _read(name)
