@@ -31,7 +31,7 @@ def questline(settings: PlatformSettings, *arguments: str) -> subprocess.Complet
 
 def events_become_rows(settings: PlatformSettings, first: int) -> None:
     events = [
-        Event(event_id=f"e{n}", event_name="x", event_timestamp=1_800_000_000_000_000 + n, user_pseudo_id=player)
+        Event(event_id=f"e{n}", event_name="x", event_timestamp=1_760_000_000_000_000 + n, user_pseudo_id=player)
         for n, player in enumerate((GONE, "player-that-stays"), first)
     ]
     messages = [Message(event.SerializeToString(), {"kind": EVENT, "id": event.event_id}) for event in events]
@@ -55,6 +55,7 @@ def test_a_player_is_forgotten_and_a_late_event_brings_nobody_back(settings: Pla
     record = json.loads(done.stdout)
     assert {place["place"]: place["removed"] for place in record["places"] if place["removed"]} == {
         "table telemetry.events": 1,
+        "table telemetry.sessions": 1,
         "features": 1,
     }
     events_become_rows(settings, 10)
