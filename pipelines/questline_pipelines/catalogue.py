@@ -8,6 +8,7 @@ from typing import Any
 from questline_core.errors import BadInput
 
 _PIPELINES = {
+    "backfill": "questline_pipelines.backfill:backfill",
     "churn": "questline_pipelines.churn:churn_scoring",
     "spend": "questline_pipelines.spend:spend_training",
 }

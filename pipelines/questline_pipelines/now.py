@@ -50,6 +50,13 @@ def spend_parameters(settings: PlatformSettings, training: Mapping[str, int]) ->
     }
 
 
+def backfill_parameters(settings: PlatformSettings) -> dict[str, Any]:
+    """Tell the backfill where the warehouse is; a person names days and archive, and the rest is for Dataflow."""
+    chosen = ("days", "archive", "template", "project", "region", "temp", "account", "subnetwork")
+    known = {"warehouse": settings.warehouse_url, "title": settings.title, "skip_broken": False}
+    return {**known, **dict.fromkeys(chosen, ""), "machine_type": "n2d-highmem-4"}
+
+
 def churn_parameters(settings: PlatformSettings) -> dict[str, Any]:
     """Tell the churn pipeline where everything is on this machine; it finds the rest in the warehouse."""
     return {

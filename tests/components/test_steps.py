@@ -13,7 +13,7 @@ STEPS = sorted(path for path in ROOT.glob("*/*.py") if path.name != "__init__.py
 
 
 def test_there_are_steps() -> None:
-    assert {path.parent.name for path in STEPS} == {"churn", "rollout", "spend"}
+    assert {path.parent.name for path in STEPS} == {"backfill", "churn", "rollout", "spend"}
 
 
 @pytest.mark.parametrize("path", STEPS, ids=lambda path: path.stem)

@@ -39,8 +39,10 @@ def days_named(text: str) -> list[date]:
     """Read days that a person named: YYYY-MM-DD or FIRST..LAST, with spaces between; each day once.
 
     Raises:
-        BadInput: a word is no day, or a span ends before it begins.
+        BadInput: there is no day, a word is none, or a span ends before it begins.
     """
+    if not text.strip():
+        raise BadInput("no day is named; write YYYY-MM-DD, or FIRST..LAST")
     return list(dict.fromkeys(day for word in text.split() for day in _span(word)))
 
 

@@ -111,13 +111,16 @@ def _read(path: Path) -> Any:
 def _arguments(pipeline: str, settings: PipelineSettings, given: list[str] | None) -> dict[str, Any]:
     import yaml
 
-    from questline_pipelines.now import churn_parameters, spend_parameters
+    from questline_pipelines.now import backfill_parameters, churn_parameters, spend_parameters
 
     chosen = {name: yaml.safe_load(value) for name, _, value in (one.partition("=") for one in given or ())}
     if pipeline == "churn":
         return _with(churn_parameters(settings), chosen)
+    if pipeline == "backfill":
+        asked = _with(backfill_parameters(settings), chosen)
+        return asked | {"days": str(asked["days"])}  # one day alone is a date in YAML
     if pipeline != "spend":
-        raise BadInput(f"there is no pipeline {pipeline!r} to start; there are churn, spend")
+        raise BadInput(f"there is no pipeline {pipeline!r} to start; there are backfill, churn, spend")
     usual = {"horizon_hours": 24, "holdout_days": 7, "epochs": 20, "seed": 1, "budget": 1}
     return spend_parameters(settings, _with(usual, chosen))
 

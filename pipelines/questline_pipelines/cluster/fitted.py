@@ -18,6 +18,7 @@ from kfp import dsl
 from kfp.compiler import Compiler
 from kfp.kubernetes.kubernetes_executor_config_pb2 import KubernetesExecutorConfig
 
+from questline_components.image import IMAGE
 from questline_components.rollout.note_run import note_run
 from questline_core.errors import BadInput
 from questline_core.processes import write_atomically
@@ -30,7 +31,7 @@ KEPT_S = 7 * 24 * 3600
 
 SMALL, LARGE = (1.0, 4), (4.0, 16)
 """Cores and GiB: whole shares that GKE Autopilot takes as they are (1 to 6.5 GiB a core), requests as limits."""
-_LARGE = ("train", "prepare", "evaluate", "predict")
+_LARGE = ("train", "prepare", "evaluate", "predict", "remake")
 _RETRIES = {"maxRetryCount": 2, "backoffDuration": "30s", "backoffFactor": 2.0, "backoffMaxDuration": "300s"}
 _ACTS = ("deploy", "promote", "shift", "rollback")
 """Steps that change what serves: when one fails, a person looks before it is done again."""
@@ -88,7 +89,8 @@ def fit(documents: Documents, settings: PipelineSettings) -> None:
     executors = spec["deploymentSpec"]["executors"]
     for label, executor in executors.items():
         container = executor["container"]
-        container["image"] = settings.kfp_image or container["image"]
+        if container["image"] == IMAGE:  # Google's components bring their own
+            container["image"] = settings.kfp_image or IMAGE
         container["resources"] = _resources(*(LARGE if label.removeprefix("exec-").startswith(_LARGE) else SMALL))
         if settings.kfp_secret:
             container.setdefault("env", []).append({"name": "QUESTLINE_PRIVACY_KEY", "value": "/etc/questline/key"})

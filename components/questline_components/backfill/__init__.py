@@ -1,0 +1,1 @@
+"""The step that makes days of events anew."""
