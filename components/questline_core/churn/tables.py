@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
 
+import pyarrow as pa
+
 from questline_core.errors import NotReady
 from questline_core.warehouse.files import sql
 from questline_core.warehouse.port import Warehouse
@@ -94,19 +96,42 @@ def prepare(warehouse: Warehouse, rules: Rules) -> Players:
     Raises:
         NotReady: there are no events.
     """
+    span = _span(warehouse)
+    warehouse.query(sql("churn/dataset.sql"))
+    warehouse.query(sql("churn/players.sql"), **_values(span, rules))
+    (counts,) = warehouse.query(sql("churn/counts.sql")).to_pylist()
+    return Players(**counts, start_micros=span["start_micros"], as_of_micros=span["latest_micros"])
+
+
+def engagements(warehouse: Warehouse, *, as_of_micros: int) -> pa.Table:
+    """Tell as `churn.players` does when players were engaged, up to a time, and leave that table as it is.
+
+    Returns:
+        Columns user_pseudo_id, first_micros, last_micros, is_truncated.
+
+    Raises:
+        NotReady: there are no events.
+    """
+    _, _, players = sql("churn/players.sql").partition("CREATE OR REPLACE TABLE churn.players AS\n")
+    span = _span(warehouse) | {"latest_micros": as_of_micros}
+    text = f"SELECT user_pseudo_id, first_micros, last_micros, is_truncated FROM ({players})"  # noqa: S608 - of a file
+    return warehouse.query(text, **_values(span, Rules()))
+
+
+def _span(warehouse: Warehouse) -> dict[str, Any]:
     (span,) = warehouse.query(sql("churn/span.sql")).to_pylist()
     if span["latest_micros"] is None:
         raise NotReady("telemetry.events holds no events; import some, or simulate them (`questline simulate`)")
-    warehouse.query(sql("churn/dataset.sql"))
-    warehouse.query(
-        sql("churn/players.sql"),
-        start=span["start_micros"],
-        as_of=span["latest_micros"],
-        grace=rules.grace_hours * HOUR,
-        warmup=rules.warmup_hours * HOUR,
-    )
-    (counts,) = warehouse.query(sql("churn/counts.sql")).to_pylist()
-    return Players(**counts, start_micros=span["start_micros"], as_of_micros=span["latest_micros"])
+    return span
+
+
+def _values(span: dict[str, Any], rules: Rules) -> dict[str, int]:
+    return {
+        "start": span["start_micros"],
+        "as_of": span["latest_micros"],
+        "grace": rules.grace_hours * HOUR,
+        "warmup": rules.warmup_hours * HOUR,
+    }
 
 
 def by_time(players: Players, rules: Rules) -> Split:

@@ -1,4 +1,4 @@
-"""Read what the spend model answered to games, as the gateway noted it."""
+"""Read what a model answered to games, as the gateway noted it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from questline_core.spend.arrays import Predictions, Texts
 from questline_core.warehouse.files import sql
 from questline_core.warehouse.port import EVENTS, PREDICTIONS, Warehouse
 
+_TEXTS = ("event_id", "event_name", "user_pseudo_id", "revision", "source")
 _OUTPUTS = ("value", "lower_bound", "upper_bound", "probability")
 
 
@@ -21,15 +22,17 @@ class Answers:
 
     event_ids: Texts
     event_names: Texts
+    players: Texts
     at_micros: NDArray[np.int64]
     """Of the event, microseconds since 1970-01-01 UTC."""
     revisions: Texts
-    """The model version; "" for a prior."""
+    """The model version, or the generation of the lookup; "" for a prior."""
     sources: Texts
     """FRESH, STALE or DEFAULT."""
     drawn: NDArray[np.bool_]
     """One answer a player and day, drawn as the examples are."""
     given: Predictions
+    """Of churn there is a probability, which is the value too, and there are no bounds (NaN)."""
 
     def __len__(self) -> int:
         """Count the answers."""
@@ -40,6 +43,7 @@ class Answers:
         return Answers(
             event_ids=self.event_ids[rows],
             event_names=self.event_names[rows],
+            players=self.players[rows],
             at_micros=self.at_micros[rows],
             revisions=self.revisions[rows],
             sources=self.sources[rows],
@@ -48,19 +52,18 @@ class Answers:
         )
 
 
-def answers(warehouse: Warehouse, *, since_micros: int) -> Answers | None:
-    """Give the answers at events after a time; None when none is kept."""
+def answers(warehouse: Warehouse, *, since_micros: int, model: str = "spend") -> Answers | None:
+    """Give the answers of a model at events after a time; None when none is kept."""
     if not {EVENTS, PREDICTIONS} <= set(warehouse.tables()):
         return None
-    table = warehouse.query(sql("monitoring/answers.sql"), since=since_micros)
+    table = warehouse.query(sql("monitoring/answers.sql"), model=model, since=since_micros)
     if not table.num_rows:
         return None
-    texts = {
-        name: np.array(table[name].to_pylist(), object) for name in ("event_id", "event_name", "revision", "source")
-    }
+    texts = {name: np.array(table[name].to_pylist(), object) for name in _TEXTS}
     return Answers(
         event_ids=texts["event_id"],
         event_names=texts["event_name"],
+        players=texts["user_pseudo_id"],
         at_micros=table["at_micros"].to_numpy().astype(np.int64),
         revisions=texts["revision"],
         sources=texts["source"],

@@ -1,7 +1,8 @@
-"""`questline monitor`: tell how the spend model does in use: drift, training-serving skew, and what came true."""
+"""`questline monitor`: tell how the models do in use: drift, training-serving skew, and what came true."""
 
 from __future__ import annotations
 
+from math import isnan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,7 +23,7 @@ def monitor(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write tables and plots to this HTML file.")] = None,
 ) -> None:
-    """Hold what the spend model was asked and answered against its training, and against what players did then."""
+    """Hold what the models were asked and answered against their training, and against what players did then."""
     from contextlib import closing
 
     from questline_core.monitoring.observe import observe
@@ -55,6 +56,13 @@ def _print(found: Findings) -> None:
         print(
             f"  {one.answers:>8,} answers  {one.revision}  total {error}  spenders within the bounds {covered}  "
             f"log loss {one.log_loss:.4f}  Brier {one.brier:.4f}"
+        )
+    print(f"churn answered, against who came back ({found.churn.waiting:,} answers wait)")
+    for each in found.churn.found:
+        auc = "-" if isnan(each.roc_auc) else f"{each.roc_auc:.3f}"
+        print(
+            f"  {each.answers:>8,} answers  {each.revision}  {each.life}  left {each.left:,} of {each.expected:,.1f}  "
+            f"log loss {each.log_loss:.4f}  Brier {each.brier:.4f}  ROC AUC {auc}"
         )
 
 

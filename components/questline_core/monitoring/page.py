@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
+from questline_core.monitoring.churn import ChurnOutcome, ChurnOutcomes
 from questline_core.monitoring.observe import Findings
 from questline_core.monitoring.outcomes import Outcome, Outcomes
-from questline_core.monitoring.plots import drift_plot, number, outcome_plots, skew_plot
+from questline_core.monitoring.plots import churn_plot, drift_plot, number, outcome_plots, skew_plot
 from questline_core.monitoring.profile import Distances
 from questline_core.monitoring.skew import Skew
 from questline_core.monitoring.watch import GROWING, MOVED_PSI, Watch, day_of
@@ -25,8 +26,9 @@ def write_page(file: Path, found: Findings) -> None:
         rows=_rows(found.watch),
         skew="".join(_skew(found.skew)),
         outcomes="".join(_outcomes(found.outcomes)),
+        churn="".join(_churn(found.churn)),
     )
-    write_atomically(file, page("Spend model: what was served", body))
+    write_atomically(file, page("What was served", body))
 
 
 def _rows(found: Watch) -> str:
@@ -90,3 +92,19 @@ def _facts(one: Outcome) -> list[str]:
     counts = [f"{one.answers:,}", f"{one.spenders:,}", number(one.expected), number(one.actual)]
     scores = [f"{one.brier:.4f}", f"{one.log_loss:.4f}"]
     return [escape(one.revision), *counts, error, f"{one.coverage:.1%}", covered, *scores]
+
+
+def _churn(found: ChurnOutcomes) -> Iterator[str]:
+    yield (
+        f"<p>One answer a player and day is judged, {found.due_hours} h after its 24 hours have begun; "
+        f"{found.waiting:,} wait for that.</p>"
+    )
+    if found.found:
+        heads = ("generation", "given in", "answers", "left", "said to leave", "log loss", "Brier", "ROC AUC")
+        yield table(heads, map(_churned, found.found), kind="told")
+        yield churn_plot(found.found)
+
+
+def _churned(one: ChurnOutcome) -> list[str]:
+    counts = [f"{one.answers:,}", f"{one.left:,}", f"{one.expected:,.1f}"]
+    return [escape(one.revision), one.life, *counts, f"{one.log_loss:.4f}", f"{one.brier:.4f}", number(one.roc_auc)]

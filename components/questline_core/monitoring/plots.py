@@ -8,6 +8,7 @@ from html import escape
 
 import plotly.graph_objects as go
 
+from questline_core.monitoring.churn import ChurnOutcome
 from questline_core.monitoring.outcomes import Outcome
 from questline_core.monitoring.skew import InputSkew
 from questline_core.monitoring.watch import MOVED_PSI, Window, day_of
@@ -99,6 +100,16 @@ def outcome_plots(found: Sequence[Outcome]) -> Iterator[str]:
         "Share of those who spent whose spend lay within the bounds that were answered.",
         [points, promise],
         axes=("revision", "share of spenders"),
+    )
+
+
+def churn_plot(found: Sequence[ChurnOutcome]) -> str:
+    """Draw calibration by generation and time of life."""
+    return figure(
+        "Was a chance of leaving what it said?",
+        "Tenths of a generation's answers by probability. On the line, 10 % meant that one in ten left.",
+        calibration({escape(f"{one.revision}, {one.life}"): one.calibration for one in found}),
+        axes=("probability that was answered", "share that left"),
     )
 
 

@@ -1,14 +1,15 @@
--- What the spend model answered, once an event, where the event itself is stored and is no test.
+-- What a model answered, once an event, where the event itself is stored and is no test.
 --
 -- draw numbers the answers of a player on a day as the examples are drawn (features/player_state.sql): a player who is
 -- asked about all day must not outweigh a hundred who drop in, and the answers to the drawn ones are like the examples.
 --
--- @since  INT64  events after this, microseconds since 1970-01-01 UTC
+-- @model  STRING  spend or churn
+-- @since  INT64   events after this, microseconds since 1970-01-01 UTC
 WITH
   once AS (
     SELECT event_id, revision, source, value, lower_bound, upper_bound, probability
     FROM telemetry.predictions
-    WHERE model = 'spend' AND is_test IS NOT TRUE
+    WHERE model = @model AND is_test IS NOT TRUE
     QUALIFY ROW_NUMBER() OVER (PARTITION BY prediction_id ORDER BY served_time) = 1
   ),
 
@@ -23,6 +24,7 @@ WITH
 SELECT
   event_id,
   event_name,
+  user_pseudo_id,
   event_timestamp AS at_micros,
   revision,
   source,
