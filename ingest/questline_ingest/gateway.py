@@ -21,7 +21,7 @@ from questline_ingest.recent import Key, Known, RecentIds, Ticket, key_of
 from questline_ingest.served import ServedSample
 from questline_ingest.storing import Committed, Storing
 from questline_ingest.tracing import Tracing
-from questline_ingest.verdicts import ChurnPrediction, Outcome, Prediction, Refusal, Verdict
+from questline_ingest.verdicts import ChurnPrediction, Outcome, Prediction, Refusal, Verdict, accepted
 
 _Prediction = TypeVar("_Prediction")
 
@@ -47,6 +47,8 @@ class Sorting:
 
     ticket: Ticket
     messages: list[Message] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    """Of the events that are stored by this call."""
     claimed: list[Key] = field(default_factory=list)
     problems: dict[int, Problem] = field(default_factory=dict)
     """By index, the events that break the contract."""
@@ -153,7 +155,7 @@ class Gateway:
         lost = await self._wait_for_copies(sorting) if sorting.copies else ()
         if refusal or sorting.copies or sorting.problems:
             return [sorting.verdict(index, event, refusal, lost) for index, event in enumerate(batch.events)]
-        return [Verdict(event.event_id, Outcome.ACCEPTED) for event in batch.events]
+        return accepted(sorting.ids)
 
     @property
     def snapshot(self) -> str:
@@ -178,7 +180,7 @@ class Gateway:
         stamp = Stamp(title=caller.title or self._title, time_micros=now, trace=trace, is_test=caller.is_test)
         try:
             for index, (event, payload) in enumerate(zip(batch.events, batch.payloads, strict=True)):
-                problem = batch.unreadable.get(index) or check(event) or _foreign(event, caller)
+                problem = batch.unreadable.get(index) or check(event, payload) or _foreign(event, caller)
                 if problem:
                     sorting.problems[index] = problem
                     sorting.messages.append(
@@ -192,9 +194,11 @@ class Gateway:
         return sorting
 
     def _claim(self, index: int, event: Event, payload: bytes, sorting: Sorting, stamp: Stamp) -> None:
-        key = key_of(event.event_id)
+        event_id = event.event_id
+        key = key_of(event_id)
         known = self._recent.claim(key, sorting.ticket)
         if known is Known.NEW:
+            sorting.ids.append(event_id)
             sorting.claimed.append(key)
             sorting.messages.append(event_message(event, payload, stamp))
         else:

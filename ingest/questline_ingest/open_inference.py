@@ -35,9 +35,9 @@ def write_request(model: str, rows: Sequence[Row]) -> ModelInferRequest:
         text = isinstance(example, str)
         tensor = request.inputs.add(name=name, datatype="BYTES" if text else "FP32", shape=[len(rows)])
         if text:
-            tensor.contents.bytes_contents.extend(str(row[name]).encode() for row in rows)
+            tensor.contents.bytes_contents.extend([str(row[name]).encode() for row in rows])
         else:
-            tensor.contents.fp32_contents.extend(float(row[name]) for row in rows)
+            tensor.contents.fp32_contents.extend([float(row[name]) for row in rows])
     return request
 
 

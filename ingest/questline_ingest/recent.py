@@ -8,8 +8,11 @@ from collections.abc import Iterable
 from enum import Enum
 from hashlib import blake2b
 
-Key = bytes
-"""16 bytes that stand for an event id."""
+Key = str | bytes
+"""What stands for an event id: itself, or 16 bytes for a long one."""
+
+_LONGEST_KEPT = 40
+"""Characters of an id that is remembered as it is, which is cheaper than its digest; a UUID has 36."""
 
 Ticket = Future[bool]
 """Resolves to whether one publish made its messages durable."""
@@ -24,31 +27,35 @@ class Known(Enum):
 
 def key_of(event_id: str) -> Key:
     """Shorten an event id to what is remembered of it."""
-    return blake2b(event_id.encode(), digest_size=16).digest()
+    return event_id if len(event_id) <= _LONGEST_KEPT else blake2b(event_id.encode(), digest_size=16).digest()
 
 
 class Window:
-    """A set of keys that forgets the oldest beyond its limit."""
+    """A set of keys that forgets the oldest beyond its limit.
+
+    Attributes:
+        keys: what is remembered, to ask for many without a call each.
+    """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._order: deque[Key] = deque()
-        self._keys: set[Key] = set()
+        self.keys: set[Key] = set()
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.keys)
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._keys
+        return key in self.keys
 
     def add(self, key: Key) -> None:
         """Remember a key as the newest, unless it is known."""
-        if key in self._keys:
+        if key in self.keys:
             return
         if len(self._order) == self._limit:
-            self._keys.discard(self._order.popleft())
+            self.keys.discard(self._order.popleft())
         self._order.append(key)
-        self._keys.add(key)
+        self.keys.add(key)
 
 
 class RecentIds:
@@ -67,7 +74,7 @@ class RecentIds:
             NEW: the id is claimed, and `settle` must follow. DURABLE: it is stored. A ticket: the publish, perhaps this
             one, that is storing it now.
         """
-        if key in self._durable:
+        if key in self._durable.keys:
             return Known.DURABLE
         holder = self._pending.get(key)
         if holder is not None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
+from itertools import repeat
 from typing import NamedTuple
 
 from questline_core.events.checks import Problem
@@ -96,3 +98,11 @@ class Verdict(NamedTuple):
     """Set when rejected."""
     refusal: Refusal | None = None
     """Set when refused."""
+
+
+def accepted(event_ids: Sequence[str]) -> list[Verdict]:
+    """Say of all these events that they were accepted, without a step of Python for each."""
+    return list(map(_verdict, zip(event_ids, repeat(Outcome.ACCEPTED), repeat(None), repeat(None))))
+
+
+_verdict = partial(tuple.__new__, Verdict)

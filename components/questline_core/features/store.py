@@ -28,11 +28,12 @@ class FeatureStore:
 
     def __init__(self, folder: Path, *, writable: bool) -> None:
         self._folder, self._writable = folder, writable
+        self._file = folder / "data.mdb"
         self._env: lmdb.Environment | None = None
 
     def _opened(self) -> lmdb.Environment | None:
         """Open the file on first use: a reader may start long before the first snapshot is written."""
-        if self._env is None and (self._writable or (self._folder / "data.mdb").exists()):
+        if self._env is None and (self._writable or self._file.exists()):
             try:
                 self._env = lmdb.open(
                     str(self._folder),
@@ -77,7 +78,7 @@ class FeatureStore:
     def erase(self, player: str) -> bool:
         """Remove a player for good: no page of the file holds the id afterwards. Tells whether the player was known."""
         env = self._opened()
-        if env is None or not holds_bytes(self._folder / "data.mdb", _key(player)):
+        if env is None or not holds_bytes(self._file, _key(player)):
             return False
         with env.begin(write=True) as transaction:
             known = transaction.delete(_key(player))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from questline_core.events import checks
@@ -140,6 +140,44 @@ def test_the_quick_look_at_keys_finds_what_the_thorough_one_finds(some: list[Any
     keys = [part["key"] for part in some + others]
 
     assert (check(made) is None) == all(key and len(key) <= 128 for key in keys)
+
+
+def varint(number: int, *, longer: int) -> bytes:
+    """Write a number with this many bytes more than it needs."""
+    low, rest = number & 0x7F, number >> 7
+    if rest or longer:
+        return bytes([low | 0x80]) + varint(rest, longer=longer if rest else longer - 1)
+    return bytes([low])
+
+
+def field(number: int, content: bytes, longer: int) -> bytes:
+    return varint(number << 3 | 2, longer=longer % 2) + varint(len(content), longer=longer // 2) + content
+
+
+WIRE_KEYS = st.tuples(st.just(1), st.sampled_from([b"", b"k", b"j", b"k" * 129]))
+WIRE_VALUES = st.tuples(st.just(2), st.sampled_from([b"", b"\n\x01j", b"\n\x00", b"\x10\x00"]))
+LONGER = st.sampled_from([0] * 9 + [1, 2, 3])
+WIRE_PARTS = st.lists(
+    st.builds(lambda a, longer: field(a[0], a[1], longer), WIRE_KEYS | WIRE_VALUES, LONGER), max_size=3
+)
+
+
+@example(parts=[(13, [field(1, b"k", 0), field(1, b"k" * 129, 0)], 0)], needed_last=False)
+@example(parts=[(20, [field(1, b"k", 0), field(1, b"", 0)], 0)], needed_last=False)
+@example(parts=[(13, [field(2, b"", 0)], 1)], needed_last=False)
+@example(parts=[(13, [], 0)], needed_last=True)
+@settings(deadline=None, max_examples=500)
+@given(parts=st.lists(st.tuples(st.sampled_from([13, 20]), WIRE_PARTS, LONGER), max_size=3), needed_last=st.booleans())
+def test_the_quick_look_is_not_deceived_by_bytes_that_no_library_writes(
+    parts: list[tuple[int, list[bytes], int]], needed_last: bool
+) -> None:
+    written = b"".join(field(number, b"".join(inside), longer) for number, inside, longer in parts)
+    needed = event().SerializeToString()
+    data = written + needed if needed_last else needed + written
+
+    read = Event.FromString(data)
+
+    assert check(read, data) == check(Event.FromString(data))
 
 
 @pytest.mark.parametrize("empty", [{}, {"event_date": "", "title": "", "origin": ""}])
