@@ -12,7 +12,7 @@ import pyarrow as pa
 from questline_core.errors import BadInput
 
 UTC_MICROS = pa.timestamp("us", "UTC")
-_TYPES: Mapping[str, pa.DataType] = {
+TYPES: Mapping[str, pa.DataType] = {
     "STRING": pa.string(),
     "BYTES": pa.binary(),
     "INTEGER": pa.int64(),
@@ -25,6 +25,7 @@ _TYPES: Mapping[str, pa.DataType] = {
     "DATE": pa.date32(),
     "DATETIME": pa.timestamp("us"),
 }
+"""What Arrow holds BigQuery's types in."""
 _RECORDS = ("RECORD", "STRUCT")
 
 
@@ -53,7 +54,7 @@ def _field(field: Any, path: Path) -> pa.Field[Any]:
         raise BadInput(
             f"{path}: {json.dumps(field)[:80]} is no field; it needs a name, a type, and fields if it is a RECORD"
         ) from None
-    if type_ not in _TYPES and type_ not in _RECORDS:
-        raise BadInput(f"{path}: field {name} has the type {type_}; known are RECORD, {', '.join(_TYPES)}")
-    kind = _TYPES.get(type_) or pa.struct([_field(part, path) for part in fields])
+    if type_ not in TYPES and type_ not in _RECORDS:
+        raise BadInput(f"{path}: field {name} has the type {type_}; known are RECORD, {', '.join(TYPES)}")
+    kind = TYPES.get(type_) or pa.struct([_field(part, path) for part in fields])
     return pa.field(name, pa.list_(kind) if mode == "REPEATED" else kind, nullable=mode != "REQUIRED")

@@ -12,20 +12,11 @@ from questline_core.errors import BadInput
 from questline_core.events.schema import TABLES, arrow_schema, bigquery_schema
 from questline_core.warehouse.columns import same_columns
 from questline_core.warehouse.port import DAYS, EVENTS, PREDICTIONS, REJECTS
+from questline_core.warehouse.schemas import TYPES
 
 _ARROW: Mapping[str, pa.DataType] = {
-    "STRING": pa.string(),
-    "BYTES": pa.binary(),
-    "INTEGER": pa.int64(),
-    "INT64": pa.int64(),
-    "FLOAT": pa.float64(),
-    "FLOAT64": pa.float64(),
-    "BOOLEAN": pa.bool_(),
-    "BOOL": pa.bool_(),
-    "TIMESTAMP": pa.timestamp("us", "UTC"),
-    "DATE": pa.date32(),
+    **TYPES,
     "TIME": pa.time64("us"),
-    "DATETIME": pa.timestamp("us"),
     "NUMERIC": pa.decimal128(38, 9),
     "BIGNUMERIC": pa.decimal256(76, 38),
     "JSON": pa.string(),
