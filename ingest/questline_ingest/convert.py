@@ -81,8 +81,7 @@ class Stamp:
     def __init__(self, *, title: str, time_micros: int, trace: str, is_test: bool = False) -> None:
         self.time_millis = str(time_micros // 1000)
         self.trace = trace
-        self._title = title
-        self._always = Event(received_time=time_micros, trace=trace or None, is_test=is_test or None)
+        self._title, self._time_micros, self._is_test = title, time_micros, is_test
         self._made: dict[tuple[bool, bool, str], bytes] = {}
 
     def of(self, event: Event) -> bytes:
@@ -94,15 +93,14 @@ class Stamp:
         return made
 
     def _make(self, needs_title: bool, needs_origin: bool, date: str) -> bytes:
-        added = Event()
-        added.CopyFrom(self._always)
-        if needs_title:
-            added.title = self._title
-        if needs_origin:
-            added.origin = ORIGIN_CLIENT
-        if date:
-            added.event_date = date
-        return added.SerializeToString()
+        return Event(
+            received_time=self._time_micros,
+            trace=self.trace or None,
+            is_test=self._is_test or None,
+            title=self._title if needs_title else None,
+            origin=ORIGIN_CLIENT if needs_origin else None,
+            event_date=date or None,
+        ).SerializeToString()
 
 
 def event_message(event: Event, payload: bytes, stamp: Stamp) -> Message:

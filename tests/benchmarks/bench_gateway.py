@@ -320,12 +320,16 @@ async def run(folder: Path) -> None:
 
 
 def report(rates: dict[str, list[float]]) -> None:
-    """Print events a second of server CPU, the bar, and how often the original's way that is."""
+    """Print events a second of server CPU, the bar, and how often the original's way and Go that is."""
     original = max(rates["the original's way"])
-    print(f"{'':28}{'best':>10}{'median':>10}{'bar':>10}{'x original':>12}")
+    print(f"{'':28}{'best':>10}{'median':>10}{'bar':>10}{'x original':>12}{'x Go':>8}")
     for name, own in rates.items():
         bar = f"{BARS[name]:,}" if name in BARS else ""
-        print(f"{name:28}{max(own):>10,.0f}{statistics.median(own):>10,.0f}{bar:>10}{max(own) / original:>12.1f}")
+        go = rates.get(f"{name}, in Go")
+        ratio = f"{max(own) / max(go):.2f}" if go else ""
+        print(
+            f"{name:28}{max(own):>10,.0f}{statistics.median(own):>10,.0f}{bar:>10}{max(own) / original:>12.1f}{ratio:>8}"
+        )
 
 
 def main() -> None:

@@ -60,6 +60,7 @@ Inputs = Mapping[str, float | str]
 _HOUR, _DAY = 3_600_000_000, 86_400_000_000  # microseconds
 _NEW = PlayerState()
 _WINDOWS = {"1h": 6, "24h": 144, "7d": 1008}  # slots, the one of the moment among them
+_QUIET = {f"{what}_{name}": 0.0 for name in _WINDOWS for what in ("events", "fails", "spends", "spend_sum")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,10 +146,12 @@ def _skill(known: PlayerState) -> float:
     return known.levels_completed / finished if finished else math.nan
 
 
-def _windows(recent: Iterable[Slot], now: int) -> dict[str, float]:
+def _windows(recent: Iterable[Slot], now: int) -> Mapping[str, float]:
     """Add up the slots of each window that ends with the slot of the moment."""
     found: dict[str, float] = {}
     slots = [slot for slot in recent if now - slot.slot < _WINDOWS["7d"]]
+    if not slots:
+        return _QUIET
     for name, length in _WINDOWS.items():
         inside = [slot for slot in slots if now - slot.slot < length]
         found[f"events_{name}"] = float(sum(slot.events for slot in inside))
