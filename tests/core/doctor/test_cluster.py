@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import kubernetes
@@ -14,6 +12,7 @@ import pytest
 
 from questline_core.doctor.cluster import CRDS, examine_cluster
 from questline_core.doctor.findings import Finding, Verdict
+from questline_core.testing.http_server import Handler, serving
 
 GATEWAY_CLASSES = "gatewayclasses.gateway.networking.k8s.io"
 
@@ -61,7 +60,7 @@ def cluster() -> Cluster:
 
 @pytest.fixture
 def client(cluster: Cluster) -> Iterator[Any]:
-    class Handler(BaseHTTPRequestHandler):
+    class Answers(Handler):
         def answer(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             self.send_response(200)
@@ -71,16 +70,8 @@ def client(cluster: Cluster) -> Iterator[Any]:
 
         do_GET = do_POST = answer  # noqa: N815 - the names that the library calls
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        host = f"http://127.0.0.1:{http.server_address[1]}"
-        yield kubernetes.client.ApiClient(kubernetes.client.Configuration(host=host))
-        http.shutdown()
-        thread.join()
+    with serving(Answers) as url:
+        yield kubernetes.client.ApiClient(kubernetes.client.Configuration(host=url))
 
 
 def traps(client: Any) -> list[Finding]:

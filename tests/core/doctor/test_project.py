@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +15,7 @@ from google.auth.transport.requests import AuthorizedSession
 from questline_core.doctor.findings import Finding, Verdict
 from questline_core.doctor.project import RIGHTS, SERVICES, examine_project
 from questline_core.errors import NotReady
+from questline_core.testing.http_server import Handler, serving
 
 
 @dataclass
@@ -47,7 +46,7 @@ class Project:
 def project() -> Iterator[Project]:
     known = Project()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answers(Handler):
         def answer(self) -> None:
             status, told = known.answer(self.path, self.rfile.read(int(self.headers.get("Content-Length") or 0)))
             self.send_response(status)
@@ -56,16 +55,8 @@ def project() -> Iterator[Project]:
 
         do_GET = do_POST = answer  # noqa: N815 - the names that the library calls
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        known.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with serving(Answers) as known.url:
         yield known
-        server.shutdown()
-        thread.join()
 
 
 def look(project: Project) -> list[Finding]:

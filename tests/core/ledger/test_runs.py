@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import closing
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ from questline_components.rollout.note_run import note_run
 from questline_components.testing import run_step
 from questline_core.errors import BadInput, NotReady
 from questline_core.ledger.runs import Ended, note_end
+from questline_core.testing.http_server import Handler, serving
 from questline_core.warehouse.port import open_warehouse
 
 FAILED = Ended(run="spend-7", pipeline="spend", state="FAILED", error="train failed: out of memory")
@@ -31,21 +30,14 @@ def warehouse(tmp_path: Path) -> str:
 def listener() -> Iterator[tuple[str, list[Any]]]:
     told: list[Any] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
+    class Listens(Handler):
+        def do_POST(self) -> None:  # noqa: N802 - the name that the library calls
             told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             self.send_response(503 if "broken" in self.path else 204)
             self.end_headers()
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_address[1]}", told
-        server.shutdown()
-        thread.join()
+    with serving(Listens) as url:
+        yield url, told
 
 
 def runs(address: str) -> list[Any]:

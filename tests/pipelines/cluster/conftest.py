@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -19,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 import yaml
 
+from questline_core.testing.http_server import Handler, serving
 from questline_pipelines.cluster.client import Kubeflow
 from questline_pipelines.settings import PipelineSettings
 
@@ -87,7 +86,7 @@ class Server:
 def server() -> Iterator[Server]:
     held = Server()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Answers(Handler):
         def answer(self) -> None:
             parts = urlsplit(self.path)
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
@@ -101,16 +100,8 @@ def server() -> Iterator[Server]:
 
         do_GET = do_POST = do_DELETE = answer  # noqa: N815 - the names that the library calls
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        held.url = f"http://127.0.0.1:{http.server_address[1]}"
-        thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with serving(Answers) as held.url:
         yield held
-        http.shutdown()
-        thread.join()
 
 
 @pytest.fixture

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from jwt.algorithms import RSAAlgorithm
 
 from questline_core.errors import NotReady
 from questline_core.testing.event_tables import DAY, MONDAY, an_event, fill
+from questline_core.testing.http_server import Handler, serving
 from questline_core.warehouse.port import open_warehouse
 from questline_pipelines.trigger.desk import Desk
 from questline_pipelines.trigger.drift import DriftWatch
@@ -136,8 +135,8 @@ def issuer() -> Iterator[Issuer]:
     made = Issuer()
     made.add("first")
 
-    class Keys(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Keys(Handler):
+        def do_GET(self) -> None:  # noqa: N802 - the name that the library calls
             made.fetched += 1
             public = {name: key.public_key() for name, key in made.keys.items()}
             keys = [
@@ -148,13 +147,6 @@ def issuer() -> Iterator[Issuer]:
             self.end_headers()
             self.wfile.write(json.dumps({"keys": keys}).encode())
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Keys) as server:
-        made.url = f"http://127.0.0.1:{server.server_address[1]}/certs"
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
+    with serving(Keys) as url:
+        made.url = f"{url}/certs"
         yield made
-        server.shutdown()
-        thread.join()
