@@ -27,6 +27,7 @@ from questline_core.processes import read_ready
 from questline_core.settings import Home
 from questline_core.stack.children import free_ports
 from questline_core.testing.pubsub_emulator import find_emulator, running_emulator
+from questline_core.testing.spool_bench import mounted_disk
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
 from questline_ingest.server import PROCESS
@@ -313,16 +314,10 @@ async def test_at_twice_capacity_what_is_too_much_is_turned_away_and_the_rest_is
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    mounted = mount and subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=False, capture_output=True
-    )
-    if not mounted or mounted.returncode:
-        pytest.skip("a small disk can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with mounted_disk(tmp_path / "disk") as folder:
+        if not folder:
+            pytest.skip("a small disk can be mounted by root only")
+        yield folder
 
 
 @pytest.mark.timeout(300)

@@ -2,44 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from questline_core.broker.spool import Spool, open_spool
 from questline_core.testing.pubsub_emulator import find_emulator, running_emulator
+from questline_core.testing.spool_bench import SpoolBench, mounted_disk
 
 pytest.register_assert_rewrite("questline_core.testing.broker_contract")
-
-
-class SpoolBench:
-    """A spool in a folder, opened as often as a test likes."""
-
-    short_lease_s = 30.0
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.now = folder, 1_000_000.0
-        self._opened: list[Spool] = []
-
-    @property
-    def address(self) -> str:
-        return f"spool:{self.folder}"
-
-    def open(self, **options: Any) -> Spool:
-        spool = open_spool(str(self.folder), clock=lambda: self.now, **options)
-        self._opened.append(spool)
-        return spool
-
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-
-    def close(self) -> None:
-        for spool in self._opened:
-            spool.close()
 
 
 @pytest.fixture
@@ -51,16 +22,10 @@ def bench(tmp_path: Path) -> Iterator[SpoolBench]:
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = shutil.which("mount")
-    mounted = mount and subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=24m", "tmpfs", folder], check=False, capture_output=True
-    )
-    if not mounted or mounted.returncode:
-        pytest.skip("a small disk can be mounted by root only")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with mounted_disk(tmp_path / "disk") as folder:
+        if not folder:
+            pytest.skip("a small disk can be mounted by root only")
+        yield folder
 
 
 @pytest.fixture(scope="session")

@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import sqlite3
 import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
-from questline_core.broker.port import EVENT, MAX_ATTEMPTS, MESSAGE_ID, REJECT, Message
-from questline_core.broker.spool import Spool, writer
+from questline_core.broker.port import MAX_ATTEMPTS, MESSAGE_ID, REJECT, Message
+from questline_core.broker.spool import writer
 from questline_core.errors import BrokerFull
 from questline_core.testing.broker_contract import drain, message, names
+from questline_core.testing.spool_bench import SpoolBench, payloads
 
 LEASE_S = 30.0
-
-
-class Bench(Protocol):
-    folder: Path
-
-    def open(self, **options: object) -> Spool: ...
 
 
 def rows(database: Path, sql: str) -> list[tuple[object, ...]]:
@@ -37,14 +30,10 @@ def rows(database: Path, sql: str) -> list[tuple[object, ...]]:
         connection.close()
 
 
-def payloads(count: int, size: int) -> list[Message]:
-    return [Message(data=os.urandom(size), attributes={"kind": EVENT, "id": f"p{i}"}) for i in range(count)]
-
-
 # Durability
 
 
-async def test_commits_are_synced_to_the_disk(bench: Bench) -> None:
+async def test_commits_are_synced_to_the_disk(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     own = spool._writer
     assert own is not None
@@ -53,7 +42,7 @@ async def test_commits_are_synced_to_the_disk(bench: Bench) -> None:
     assert own._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-async def test_many_waiting_publishes_share_few_commits(bench: Bench) -> None:
+async def test_many_waiting_publishes_share_few_commits(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
 
     await asyncio.gather(*(spool.publish([message(f"m{i}")]) for i in range(2_000)))
@@ -62,7 +51,7 @@ async def test_many_waiting_publishes_share_few_commits(bench: Bench) -> None:
     assert spool.depth() == 2_000
 
 
-async def test_the_event_loop_goes_on_while_a_commit_waits(bench: Bench) -> None:
+async def test_the_event_loop_goes_on_while_a_commit_waits(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     lock = sqlite3.connect(bench.folder / "gateway-0.db", isolation_level=None)
     lock.execute("BEGIN IMMEDIATE")
@@ -80,7 +69,7 @@ async def test_the_event_loop_goes_on_while_a_commit_waits(bench: Bench) -> None
     assert longest < 0.2
 
 
-async def test_a_caller_that_gives_up_does_not_disturb_the_others(bench: Bench) -> None:
+async def test_a_caller_that_gives_up_does_not_disturb_the_others(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     impatient = asyncio.create_task(spool.publish([message("a")]))
     patient = asyncio.create_task(spool.publish([message("b")]))
@@ -92,7 +81,7 @@ async def test_a_caller_that_gives_up_does_not_disturb_the_others(bench: Bench) 
     assert "b" in drain(spool)
 
 
-async def test_a_message_that_cannot_be_stored_leaves_the_spool_working(bench: Bench) -> None:
+async def test_a_message_that_cannot_be_stored_leaves_the_spool_working(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     with pytest.raises(BrokerFull, match="TypeError"):
         await spool.publish([Message(data=b"", attributes={"id": object()})])  # type: ignore[dict-item]
@@ -102,7 +91,7 @@ async def test_a_message_that_cannot_be_stored_leaves_the_spool_working(bench: B
     assert drain(spool) == ["a"]
 
 
-async def test_closing_commits_what_waits(bench: Bench) -> None:
+async def test_closing_commits_what_waits(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     publishing = [asyncio.create_task(spool.publish([message(f"m{i}")])) for i in range(50)]
     await asyncio.sleep(0)
@@ -113,7 +102,7 @@ async def test_closing_commits_what_waits(bench: Bench) -> None:
     assert bench.open().depth() == 50
 
 
-async def test_a_large_publish_is_stored_in_rows_that_are_read_one_by_one(bench: Bench) -> None:
+async def test_a_large_publish_is_stored_in_rows_that_are_read_one_by_one(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     batch = payloads(2_500, 1_000)
 
@@ -126,7 +115,7 @@ async def test_a_large_publish_is_stored_in_rows_that_are_read_one_by_one(bench:
 # Consumers and databases
 
 
-async def test_databases_of_all_processes_are_served_also_new_and_orphaned_ones(bench: Bench) -> None:
+async def test_databases_of_all_processes_are_served_also_new_and_orphaned_ones(bench: SpoolBench) -> None:
     consumer = bench.open()
     dead = bench.open(process="gateway-0")
     await dead.publish([message("old")])
@@ -139,7 +128,7 @@ async def test_databases_of_all_processes_are_served_also_new_and_orphaned_ones(
     assert consumer.depth() == 2
 
 
-async def test_a_busy_process_does_not_hide_the_others(bench: Bench) -> None:
+async def test_a_busy_process_does_not_hide_the_others(bench: SpoolBench) -> None:
     await bench.open(process="a").publish([message(f"busy{i}") for i in range(100)])
     await bench.open(process="b").publish([message("quiet")])
     consumer = bench.open()
@@ -149,7 +138,7 @@ async def test_a_busy_process_does_not_hide_the_others(bench: Bench) -> None:
     assert "quiet" in first + second
 
 
-async def test_a_part_of_a_group_is_held_alone(bench: Bench) -> None:
+async def test_a_part_of_a_group_is_held_alone(bench: SpoolBench) -> None:
     consumer = bench.open(process="gateway-0")
     await consumer.publish([message(f"m{i:02}") for i in range(10)])
     parts = [consumer.pull(max_messages=4, lease_s=LEASE_S) for _ in range(3)]
@@ -162,7 +151,7 @@ async def test_a_part_of_a_group_is_held_alone(bench: Bench) -> None:
     assert [(d.message.data, d.attempt) for d in again] == [(b"m01", 2), (b"m03", 2)]
 
 
-def test_processes_that_open_one_new_database_together_agree(bench: Bench) -> None:
+def test_processes_that_open_one_new_database_together_agree(bench: SpoolBench) -> None:
     code = (
         "import asyncio; from questline_core.broker.port import open_broker\n"
         "from questline_core.testing.broker_contract import message\n"
@@ -175,7 +164,7 @@ def test_processes_that_open_one_new_database_together_agree(bench: Bench) -> No
     assert bench.open().depth() == 4
 
 
-async def test_dead_letters_keep_payload_attributes_and_reason(bench: Bench) -> None:
+async def test_dead_letters_keep_payload_attributes_and_reason(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     await spool.publish([message("poison"), message("good")])
     for _ in range(MAX_ATTEMPTS):
@@ -190,7 +179,7 @@ async def test_dead_letters_keep_payload_attributes_and_reason(bench: Bench) -> 
     assert kept[0][2:] == (MAX_ATTEMPTS, "it was given back every time", 1_000_000_000_000)
 
 
-async def test_a_group_that_cannot_be_read_becomes_a_dead_letter(bench: Bench) -> None:
+async def test_a_group_that_cannot_be_read_becomes_a_dead_letter(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     await spool.publish([message("a")])
     await spool.publish([message("b")])
@@ -202,7 +191,7 @@ async def test_a_group_that_cannot_be_read_becomes_a_dead_letter(bench: Bench) -
     assert (spool.depth(), spool.dead_letters()) == (0, 1)
 
 
-async def test_a_new_spool_in_the_place_of_an_old_one_gives_other_message_ids(bench: Bench) -> None:
+async def test_a_new_spool_in_the_place_of_an_old_one_gives_other_message_ids(bench: SpoolBench) -> None:
     ids: set[str] = set()
     for _ in range(2):
         spool = bench.open(process="gateway-0")
@@ -217,7 +206,7 @@ async def test_a_new_spool_in_the_place_of_an_old_one_gives_other_message_ids(be
 # Duplicates across restarts
 
 
-async def test_ids_of_events_are_known_after_they_were_consumed_and_after_a_restart(bench: Bench) -> None:
+async def test_ids_of_events_are_known_after_they_were_consumed_and_after_a_restart(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     for name in ("a", "b", "c"):
         await spool.publish([message(name), Message(data=b"", attributes={"kind": REJECT, "id": f"not {name}"})])
@@ -231,7 +220,7 @@ async def test_ids_of_events_are_known_after_they_were_consumed_and_after_a_rest
     assert restarted.recent_ids(0) == []
 
 
-async def test_recent_ids_of_other_processes_are_known_too(bench: Bench) -> None:
+async def test_recent_ids_of_other_processes_are_known_too(bench: SpoolBench) -> None:
     one, two = bench.open(process="gateway-0"), bench.open(process="gateway-1")
     await one.publish([message("a")])
     await two.publish([message("b")])
@@ -240,7 +229,7 @@ async def test_recent_ids_of_other_processes_are_known_too(bench: Bench) -> None
     assert bench.open().recent_ids(10) == ["a", "b", "c"]
 
 
-async def test_only_the_newest_ids_are_kept(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_only_the_newest_ids_are_kept(bench: SpoolBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "KEPT_IDS", 25)
     spool = bench.open(process="gateway-0")
     for i in range(10):
@@ -250,7 +239,7 @@ async def test_only_the_newest_ids_are_kept(bench: Bench, monkeypatch: pytest.Mo
     assert spool.recent_ids(1_000)[0] == "m7-0"
 
 
-async def test_delivery_goes_on_when_ids_were_forgotten(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_delivery_goes_on_when_ids_were_forgotten(bench: SpoolBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(writer, "KEPT_IDS", 1)
     spool = bench.open(process="gateway-0")
     for i in range(5):

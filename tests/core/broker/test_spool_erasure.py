@@ -8,24 +8,16 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
 from questline_core.broker.port import EVENT, MAX_ATTEMPTS, Message
-from questline_core.broker.spool import Spool
 from questline_core.errors import NotReady
 from questline_core.testing.broker_contract import drain, message
+from questline_core.testing.spool_bench import SpoolBench
 
 LEASE_S = 30.0
 PLAYER = b"7f3a9c0e51d24b86"
-
-
-class Bench(Protocol):
-    folder: Path
-    now: float
-
-    def open(self, **options: object) -> Spool: ...
 
 
 def of_player(name: str, size: int = 2_000) -> Message:
@@ -44,7 +36,7 @@ def on_disk(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if PLAYER in path.read_bytes()]
 
 
-async def test_bytes_of_waiting_held_dead_and_long_consumed_messages_are_gone_from_the_files(bench: Bench) -> None:
+async def test_bytes_of_waiting_held_dead_and_long_consumed_messages_are_gone_from_the_files(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     await spool.publish([of_player(f"dead{i}") for i in range(5)])
     for _ in range(MAX_ATTEMPTS):
@@ -64,7 +56,7 @@ async def test_bytes_of_waiting_held_dead_and_long_consumed_messages_are_gone_fr
     assert drain(spool) == sorted(f"m{i}" for i in left)
 
 
-async def test_a_publisher_goes_on_while_messages_are_erased(bench: Bench) -> None:
+async def test_a_publisher_goes_on_while_messages_are_erased(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     await spool.publish(mixed(300))
     bench.open().erase(is_players)
@@ -74,7 +66,7 @@ async def test_a_publisher_goes_on_while_messages_are_erased(bench: Bench) -> No
 
 
 async def test_a_reader_that_keeps_the_log_is_told_and_a_second_try_succeeds(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: SpoolBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("questline_core.broker.spool.database.BUSY_TIMEOUT_S", 0.1)
     spool = bench.open(process="gateway-0")
@@ -102,7 +94,7 @@ def kill_after(seconds: float, code: str) -> bool:
         return "done" not in process.stdout.read() and process.wait() == -signal.SIGKILL
 
 
-async def test_a_crash_while_erasing_leaves_every_other_message_and_a_second_run_ends_it(bench: Bench) -> None:
+async def test_a_crash_while_erasing_leaves_every_other_message_and_a_second_run_ends_it(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     for _ in range(30):
         await spool.publish(mixed(100))
@@ -124,7 +116,7 @@ async def test_a_crash_while_erasing_leaves_every_other_message_and_a_second_run
     assert drain(survivor) == sorted([f"m{i}" for i in range(100) if i % 3] * 30)
 
 
-async def test_a_damaged_group_is_told_because_it_cannot_be_searched(bench: Bench) -> None:
+async def test_a_damaged_group_is_told_because_it_cannot_be_searched(bench: SpoolBench) -> None:
     spool = bench.open(process="gateway-0")
     await spool.publish([message("a")])
     (reader,) = spool._all()

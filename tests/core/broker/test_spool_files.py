@@ -6,28 +6,18 @@ import os
 import sqlite3
 import subprocess
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 from structlog.testing import capture_logs
 
-from questline_core.broker.port import EVENT, Message, open_broker
-from questline_core.broker.spool import Spool, open_spool
+from questline_core.broker.port import open_broker
+from questline_core.broker.spool import open_spool
 from questline_core.broker.spool.database import PAGE_BYTES
 from questline_core.errors import BadInput, NotReady
 from questline_core.testing.broker_contract import drain, message
+from questline_core.testing.spool_bench import SpoolBench, payloads
 
 LEASE_S = 30.0
-
-
-class Bench(Protocol):
-    folder: Path
-
-    def open(self, **options: object) -> Spool: ...
-
-
-def payloads(count: int, size: int) -> list[Message]:
-    return [Message(data=os.urandom(size), attributes={"kind": EVENT, "id": f"p{i}"}) for i in range(count)]
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
@@ -45,7 +35,7 @@ def test_a_read_only_folder_is_a_sentence(small_disk: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"not a database", b"SQLite format 3\x00" + bytes(100)])
-async def test_a_foreign_file_is_told_and_the_others_are_served(bench: Bench, content: bytes) -> None:
+async def test_a_foreign_file_is_told_and_the_others_are_served(bench: SpoolBench, content: bytes) -> None:
     await bench.open(process="gateway-0").publish([message("a")])
     (bench.folder / "foreign.db").write_bytes(content * 100)
     consumer = bench.open()
@@ -59,7 +49,7 @@ async def test_a_foreign_file_is_told_and_the_others_are_served(bench: Bench, co
     assert "foreign.db cannot be used as a spool database" in told["reason"]
 
 
-async def test_a_database_of_another_program_is_left_alone(bench: Bench) -> None:
+async def test_a_database_of_another_program_is_left_alone(bench: SpoolBench) -> None:
     await bench.open(process="gateway-0").publish([message("a")])
     foreign = sqlite3.connect(bench.folder / "foreign.db")
     foreign.execute("CREATE TABLE theirs (x)")
@@ -71,7 +61,7 @@ async def test_a_database_of_another_program_is_left_alone(bench: Bench) -> None
     assert "its tables have version 0" in logs[0]["reason"]
 
 
-async def test_a_database_damaged_while_in_use_is_told_and_the_others_are_served(bench: Bench) -> None:
+async def test_a_database_damaged_while_in_use_is_told_and_the_others_are_served(bench: SpoolBench) -> None:
     broken = bench.open(process="broken")
     await broken.publish(payloads(100, 4_000))
     await bench.open(process="sound").publish([message("a")])
@@ -85,7 +75,7 @@ async def test_a_database_damaged_while_in_use_is_told_and_the_others_are_served
     assert "malformed" in logs[0]["reason"]
 
 
-def test_a_publisher_whose_own_database_is_another_programs_says_so(bench: Bench) -> None:
+def test_a_publisher_whose_own_database_is_another_programs_says_so(bench: SpoolBench) -> None:
     bench.folder.mkdir()
     foreign = sqlite3.connect(bench.folder / "gateway-0.db")
     foreign.execute("CREATE TABLE theirs (x)")
@@ -95,7 +85,7 @@ def test_a_publisher_whose_own_database_is_another_programs_says_so(bench: Bench
         bench.open(process="gateway-0")
 
 
-async def test_a_publisher_moves_its_damaged_database_aside_and_goes_on(bench: Bench) -> None:
+async def test_a_publisher_moves_its_damaged_database_aside_and_goes_on(bench: SpoolBench) -> None:
     consumer, broken = bench.open(), bench.open(process="gateway-0")
     await broken.publish(payloads(100, 4_000))
     assert len(consumer.pull(max_messages=10, lease_s=LEASE_S)) == 10
@@ -127,6 +117,6 @@ def damage(database: Path) -> bytes:
     return bytes(damaged)
 
 
-def test_a_process_name_that_is_no_file_name_is_refused(bench: Bench) -> None:
+def test_a_process_name_that_is_no_file_name_is_refused(bench: SpoolBench) -> None:
     with pytest.raises(BadInput, match="letters, digits, dots and dashes"):
         bench.open(process="../elsewhere")

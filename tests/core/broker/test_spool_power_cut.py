@@ -6,23 +6,17 @@ import os
 import random
 import shutil
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
-from questline_core.broker.spool import Spool, open_spool
+from questline_core.broker.spool import open_spool
 from questline_core.testing.broker_contract import drain, message
-
-
-class Bench(Protocol):
-    folder: Path
-
-    def open(self, **options: object) -> Spool: ...
+from questline_core.testing.spool_bench import SpoolBench
 
 
 @pytest.mark.parametrize("forgotten", ["cut off", "zeros", "noise", "a page in the middle"])
 async def test_writes_that_the_disk_forgot_after_the_last_answer_cost_no_answered_message(
-    bench: Bench, tmp_path: Path, forgotten: str
+    bench: SpoolBench, tmp_path: Path, forgotten: str
 ) -> None:
     spool, log = bench.open(process="gateway-0"), bench.folder / "gateway-0.db-wal"
     for i in range(5):

@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
-from questline_core.broker.port import EVENT, Message
+from questline_core.broker.port import Message
 from questline_core.broker.spool import Spool, open_spool, reader, writer
 from questline_core.errors import BrokerFull
+from questline_core.testing.spool_bench import SpoolBench, payloads
 
 LEASE_S = 30.0
-
-
-class Bench(Protocol):
-    folder: Path
-
-    def open(self, **options: object) -> Spool: ...
-
-
-def payloads(count: int, size: int) -> list[Message]:
-    return [Message(data=os.urandom(size), attributes={"kind": EVENT, "id": f"p{i}"}) for i in range(count)]
 
 
 async def fill(spool: Spool, batch: Sequence[Message], *, at_most: int) -> int:
@@ -36,7 +25,7 @@ async def fill(spool: Spool, batch: Sequence[Message], *, at_most: int) -> int:
     raise AssertionError(f"never full after {at_most} batches")
 
 
-async def test_the_file_shrinks_after_consumption(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_file_shrinks_after_consumption(bench: SpoolBench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "KEPT_FREE_BYTES", 4 << 20)
     monkeypatch.setattr(reader, "VACUUM_BYTES", 8 << 20)
     spool, database = bench.open(process="gateway-0"), bench.folder / "gateway-0.db"
@@ -51,7 +40,7 @@ async def test_the_file_shrinks_after_consumption(bench: Bench, monkeypatch: pyt
     assert database.with_name("gateway-0.db-wal").stat().st_size < 6 << 20
 
 
-async def test_a_spool_at_its_limit_refuses_whole_batches_until_something_is_consumed(bench: Bench) -> None:
+async def test_a_spool_at_its_limit_refuses_whole_batches_until_something_is_consumed(bench: SpoolBench) -> None:
     spool, batch = bench.open(process="gateway-0", max_bytes=4 << 20), payloads(100, 4_000)
     taken = await fill(spool, batch, at_most=20)
 
