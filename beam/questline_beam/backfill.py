@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -56,7 +55,7 @@ class Remake(beam.PTransform[PCollection[Message], PCollection[DayReport]]):
     """Messages become all rows of some days, which are put in place of those that are there, each day in one step.
 
     All messages are read and checked before the first day is replaced. The rows of one day are in the memory of one
-    worker then: the hash of a day, and which of its copies stays, need all of them.
+    worker then, because which of its copies stays can be told only of all.
     """
 
     def __init__(self, settings: PlatformSettings, days: Iterable[date], *, skip_broken: bool) -> None:
@@ -106,10 +105,12 @@ class Replace(beam.DoFn):
         refuse_broken(*broken, skip_broken=self._skip_broken)
         day, tables = gathered
         forgotten = forgotten_in(self._warehouse, self._settings)
-        report = replace_day(self._warehouse, forgotten, date.fromisoformat(day), pa.concat_tables(tables))
-        for name in ("rows", "copies", "forgotten"):
-            Metrics.counter(EVENTS, name).inc(getattr(report, name))
-        log.info("day replaced", **asdict(report) | {"day": day})
+        rows = pa.concat_tables(tables)
+        report = replace_day(self._warehouse, forgotten, date.fromisoformat(day), rows, hashed=False)
+        counts = {name: getattr(report, name) for name in ("rows", "copies", "forgotten")}
+        for name, count in counts.items():
+            Metrics.counter(EVENTS, name).inc(count)
+        log.info("day replaced", day=day, before=report.before, **counts)
         yield report
 
 

@@ -97,7 +97,10 @@ class DayReport:
     forgotten: int
     """Events of players who were forgotten, left out."""
     content: str
-    """Hash of the rows: the same files give the same, however often and in whatever files the table keeps them."""
+    """Hash of the rows: the same files give the same, however often and in whatever files the table keeps them.
+
+    Empty if it was not wanted: it reads every value of the day, which takes longer than all the rest.
+    """
 
 
 def replace_days(settings: PlatformSettings, found: Gathered, *, skip_broken: bool) -> list[DayReport]:
@@ -128,8 +131,10 @@ def refuse_broken(broken: int, first: str, *, skip_broken: bool) -> None:
         )
 
 
-def replace_day(warehouse: Warehouse, forgotten: Forgotten, day: date, gathered: pa.Table) -> DayReport:
-    """Put the gathered rows in place of a day's, in one step.
+def replace_day(
+    warehouse: Warehouse, forgotten: Forgotten, day: date, gathered: pa.Table, *, hashed: bool = True
+) -> DayReport:
+    """Put the gathered rows in place of a day's, in one step, and tell the hash of what is there now if it is wanted.
 
     Raises:
         BadInput: nothing was gathered, so that the day would only be emptied.
@@ -140,18 +145,26 @@ def replace_day(warehouse: Warehouse, forgotten: Forgotten, day: date, gathered:
         )
     wanted = one_of_each(gathered)
     rows = forgotten.without(wanted)
-    before = warehouse.query(f"SELECT COUNT(*) AS n FROM {EVENTS} WHERE event_date = @day", day=day)  # noqa: S608 - as below
+    before = _rows_of(warehouse, day)
     warehouse.replace(EVENTS, rows, partition=day)
     forgotten.settle(EVENTS, rows)
-    now = warehouse.query(f"SELECT * FROM {EVENTS} WHERE event_date = @day", day=day)  # noqa: S608 - our own name
     return DayReport(
         day=day,
-        before=int(before["n"][0].as_py()),
-        rows=now.num_rows,
+        before=before,
+        rows=_rows_of(warehouse, day),
         copies=gathered.num_rows - wanted.num_rows,
         forgotten=wanted.num_rows - rows.num_rows,
-        content=content_hash(now),
+        content=_content_of(warehouse, day) if hashed else "",
     )
+
+
+def _rows_of(warehouse: Warehouse, day: date) -> int:
+    found = warehouse.query(f"SELECT COUNT(*) AS n FROM {EVENTS} WHERE event_date = @day", day=day)  # noqa: S608 - as below
+    return int(found["n"][0].as_py())
+
+
+def _content_of(warehouse: Warehouse, day: date) -> str:
+    return content_hash(warehouse.query(f"SELECT * FROM {EVENTS} WHERE event_date = @day", day=day))  # noqa: S608 - our own name
 
 
 def one_of_each(rows: pa.Table) -> pa.Table:
