@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
+import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -19,8 +20,11 @@ from questline_core.errors import NotReady
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.processes import read_ready
 from questline_core.stack.supervisor import questline_command
+from questline_core.testing.oracle import Oracle
+from questline_ingest.client import Client, SendReport
 from questline_ingest.metrics import Metrics
 from questline_ingest.open_inference import INFER
+from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
 from questline_ingest.server import PROCESS, Addresses, opened_gateway, running
 from questline_ingest.settings import GatewaySettings
@@ -148,3 +152,37 @@ class GatewayProcess:
         """Leave no process behind."""
         if self._child.poll() is None:
             self.end(signal.SIGKILL)
+
+
+class Sender(threading.Thread):
+    """Sends all events of an oracle, and knows what was acknowledged.
+
+    Attributes:
+        begun: events that were handed to the client.
+        acknowledged: events that were answered as stored.
+        recovered: events that were stored already when they were sent again.
+        report: what the client reported at its end; None until then.
+    """
+
+    def __init__(self, oracle: Oracle, listen: str, **options: Any) -> None:
+        """Take the address of a gateway, and options of the client."""
+        super().__init__(daemon=True)
+        self.oracle, self._listen, self._options = oracle, listen, options
+        self.begun = self.acknowledged = self.recovered = 0
+        self.report: SendReport | None = None
+
+    def run(self) -> None:
+        """Send, as the thread."""
+        with Client(self._listen, in_flight=8, **self._options) as client:
+            self.report = client.send_all(self._events(), on_answers=self._note, on_progress=self._progress)
+
+    def _events(self) -> Iterator[Event]:
+        for event in self.oracle.sent():
+            self.begun += 1
+            yield event
+
+    def _note(self, _events: Sequence[Event], answers: Sequence[pb.Answer], _attempt: int) -> None:
+        self.acknowledged += sum(answer.outcome in {pb.ACCEPTED, pb.DUPLICATE} for answer in answers)
+
+    def _progress(self, report: SendReport) -> None:
+        self.recovered = report.recovered

@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from random import Random, SystemRandom
@@ -20,9 +18,7 @@ from questline_core.pb.telemetry_pb2 import Event
 from questline_core.settings import Home
 from questline_core.stack.children import free_ports
 from questline_core.testing.oracle import Oracle
-from questline_ingest.client import Client, SendReport
-from questline_ingest.pb import ingest_pb2 as pb
-from questline_ingest.testing import GatewayProcess
+from questline_ingest.testing import GatewayProcess, Sender
 
 PATIENCE_S = 120.0
 
@@ -34,24 +30,23 @@ class Run:
         self.home, self.oracle, self.dice = home, oracle, dice
         port, nobody = free_ports(2)
         self.listen, self.nobody = f"127.0.0.1:{port}", f"127.0.0.1:{nobody}"
-        self.begun = self.acknowledged = self.recovered = self.kills = 0
+        self.sender = Sender(oracle, self.listen, batch_size=100, give_up_after_s=PATIENCE_S)
         self.under_way: list[int] = []
-        self.report: SendReport | None = None
 
     def go(self, *, until_a_replay: bool) -> None:
-        gateway, sender = self._start(), threading.Thread(target=self._send, daemon=True)
+        gateway, sender = self._start(), self.sender
         sender.start()
         try:
             moment = int(self.dice.uniform(0.05, 0.6) * self.oracle.events)
-            while self._wait(sender, moment):
-                self.under_way.append(self.begun - self.acknowledged)
+            while self._wait(moment):
+                self.under_way.append(sender.begun - sender.acknowledged)
                 gateway.end(signal.SIGKILL)
                 gateway = self._start()
-                if not until_a_replay or self.recovered:
+                if not until_a_replay or sender.recovered:
                     break
-                moment = self.acknowledged + 300
+                moment = sender.acknowledged + 300
             sender.join(PATIENCE_S)
-            assert self.report, f"the client did not come to its end: {gateway.log.read_text()[-2000:]}"
+            assert sender.report, f"the client did not come to its end: {gateway.log.read_text()[-2000:]}"
         finally:
             gateway.close()
 
@@ -60,29 +55,14 @@ class Run:
         gateway.wait_ready(timeout_s=PATIENCE_S)
         return gateway
 
-    def _wait(self, sender: threading.Thread, moment: int) -> bool:
+    def _wait(self, moment: int) -> bool:
         """Wait for a moment, in acknowledged events, and a little more; False when the work is done before."""
         give_up = time.monotonic() + PATIENCE_S
-        while self.acknowledged < moment and sender.is_alive():
+        while self.sender.acknowledged < moment and self.sender.is_alive():
             assert time.monotonic() < give_up, f"never came: {moment} acknowledgements"
             time.sleep(0.002)
         time.sleep(self.dice.uniform(0, 0.01))
-        return sender.is_alive()
-
-    def _send(self) -> None:
-        with Client(self.listen, batch_size=100, in_flight=8, give_up_after_s=PATIENCE_S) as client:
-            self.report = client.send_all(self._events(), on_answers=self._note, on_progress=self._progress)
-
-    def _events(self) -> Iterator[Event]:
-        for event in self.oracle.sent():
-            self.begun += 1
-            yield event
-
-    def _note(self, _events: Sequence[Event], answers: Sequence[pb.Answer], _attempt: int) -> None:
-        self.acknowledged += sum(answer.outcome in {pb.ACCEPTED, pb.DUPLICATE} for answer in answers)
-
-    def _progress(self, report: SendReport) -> None:
-        self.recovered = report.recovered
+        return self.sender.is_alive()
 
     def judge(self) -> dict[str, int]:
         """Compare what the spool holds with what was sent and, as it came to its end, acknowledged."""
@@ -127,10 +107,10 @@ def test_no_acknowledged_event_is_lost_doubled_or_changed_by_kill_9(
 
         run.go(until_a_replay=number == runs - 1 and not replayed)
         judged = run.judge()
-        replayed += run.recovered
+        replayed += run.sender.recovered
 
         print(
-            f"run {number}, seed {seed + number}: under way at the kills {run.under_way}, {run.recovered} replayed, {judged}"
+            f"run {number}, seed {seed + number}: under way at the kills {run.under_way}, {run.sender.recovered} replayed, {judged}"
         )
         assert run.under_way, "the kill did not land amid the work"
         assert all(run.under_way)

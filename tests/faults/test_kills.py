@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,15 +19,12 @@ from random import Random, SystemRandom
 import pytest
 
 from questline_core.broker.port import open_broker
-from questline_core.pb.telemetry_pb2 import Event
 from questline_core.settings import Home
 from questline_core.stack.children import free_ports
 from questline_core.stack.supervisor import questline_command
 from questline_core.testing.oracle import Oracle
 from questline_core.warehouse.port import open_warehouse
-from questline_ingest.client import Client, SendReport
-from questline_ingest.pb import ingest_pb2 as pb
-from questline_ingest.testing import GatewayProcess
+from questline_ingest.testing import GatewayProcess, Sender
 
 PATIENCE_S = 90.0
 LEASE_S = 2.0
@@ -83,32 +80,6 @@ def child(*command: str, home: Path, **settings: str) -> Iterator[subprocess.Pop
         process.communicate()
 
 
-class Sender(threading.Thread):
-    """Sends all events of an oracle, and knows what was acknowledged."""
-
-    def __init__(self, oracle: Oracle, listen: str) -> None:
-        super().__init__(daemon=True)
-        self.oracle, self.listen = oracle, listen
-        self.acknowledged, self.begun = 0, 0
-        self.recovered = 0
-        self.report: SendReport | None = None
-
-    def run(self) -> None:
-        with Client(self.listen, batch_size=250, in_flight=8) as client:
-            self.report = client.send_all(self._events(), on_answers=self._note, on_progress=self._progress)
-
-    def _events(self) -> Iterator[Event]:
-        for event in self.oracle.sent():
-            self.begun += 1
-            yield event
-
-    def _note(self, _events: Sequence[Event], answers: Sequence[pb.Answer], _attempt: int) -> None:
-        self.acknowledged += sum(answer.outcome in {pb.ACCEPTED, pb.DUPLICATE} for answer in answers)
-
-    def _progress(self, report: SendReport) -> None:
-        self.recovered = report.recovered
-
-
 class Run:
     """One run: three processes, three killers, and what they saw."""
 
@@ -128,7 +99,7 @@ class Run:
 
     def go(self) -> None:
         gateway = self.start_gateway()
-        sender = Sender(self.oracle, self.listen)
+        sender = Sender(self.oracle, self.listen, batch_size=250)
         threads = [sender, *(threading.Thread(target=self._guarded, args=(job,)) for job in (self.drive, self.read))]
         for thread in threads:
             thread.start()
@@ -210,6 +181,7 @@ class Run:
         return [int(number * step + self.dice.uniform(0.1, 0.9) * step) for number in range(self.kills)]
 
 
+@pytest.mark.timeout(400)
 def test_every_acknowledged_event_is_one_row_whatever_was_killed(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
