@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from grpc import StatusCode
-from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady
+from kserve.errors import InferenceError, InvalidInput, ModelNotFound, ModelNotReady, ServerNotReady
 
 from questline_core.errors import BadInput, NotReady
 from questline_kserve.model import NotServed
@@ -28,6 +28,7 @@ STATUS: Mapping[type[Exception], Status] = {
     NotImplementedError: Status(501, StatusCode.UNIMPLEMENTED),
     NotReady: Status(503, StatusCode.UNAVAILABLE),
     ModelNotReady: Status(503, StatusCode.UNAVAILABLE),
+    ServerNotReady: Status(503, StatusCode.UNAVAILABLE),  # to a probe, while a version loads
 }
 UNEXPECTED = "the server failed to answer; its log says why"
 """What a client reads of an error that is not in the table."""
