@@ -24,6 +24,8 @@ from questline_core.models.store import digest, load
 from questline_core.pb.telemetry_pb2 import Device, Event, Param, ParamValue
 from questline_core.warehouse.port import EVENTS, open_warehouse
 
+pytestmark = pytest.mark.timeout(600)  # the fixtures train
+
 HOUR = 3_600_000_000
 START = 1_790_000_000_000_000
 

@@ -182,7 +182,7 @@ def evaluate(model: Path, examples: Path, report: Path) -> Evaluation:
     """
     from questline_core.spend.explain import permutation_importance, shares  # noqa: PLC0415 - as below
     from questline_core.spend.report import write_card, write_report  # noqa: PLC0415 - the gate needs no plots
-    from questline_core.spend.rivals import constant, rivals  # noqa: PLC0415 - nor XGBoost
+    from questline_core.spend.rivals import constant, learning_curve, rivals  # noqa: PLC0415 - nor XGBoost
     from questline_core.spend.saved import opened  # noqa: PLC0415 - nor TensorFlow
 
     rows, learned = (read_examples(examples / f"{name}.parquet") for name in ("eval", "train"))
@@ -201,9 +201,15 @@ def evaluate(model: Path, examples: Path, report: Path) -> Evaluation:
     report.mkdir(parents=True, exist_ok=True)
     write_atomically(report / "metrics.json", evaluation.to_json())
     training = _training(model)
-    told = training.get("late_loss_by_epoch", ())
     write_report(
-        report / "report.html", evaluation, rows, predictions, examples, losses=told, shares=shares(asked, rows)
+        report / "report.html",
+        evaluation,
+        rows,
+        predictions,
+        examples,
+        losses=training.get("late_loss_by_epoch", ()),
+        by_count=learning_curve(learned, rows),
+        shares=shares(asked, rows),
     )
     write_card(report / "model_card.md", evaluation, examples, signature=training.get("signature", {}))
     return evaluation

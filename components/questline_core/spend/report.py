@@ -31,6 +31,7 @@ def write_report(  # noqa: PLR0913 - all that the page shows
     examples: Path,
     *,
     losses: Sequence[float],
+    by_count: Sequence[tuple[int, float]],
     shares: Mapping[str, Share],
 ) -> None:
     """Write the page.
@@ -42,6 +43,7 @@ def write_report(  # noqa: PLR0913 - all that the page shows
         predictions: the model's answers to them.
         examples: the folder of examples.json, which tells where the rows came from.
         losses: the loss on the latest training examples after each epoch; empty where it is not known.
+        by_count: the log loss of a rival on the rows, by how many training examples it saw, the fewest first.
         shares: what each input adds to the probability at some rows, the most important input first.
     """
     origin = json.loads((examples / "examples.json").read_text(encoding="utf-8"))
@@ -54,7 +56,7 @@ def write_report(  # noqa: PLR0913 - all that the page shows
         how_much="".join(_how_much(evaluation, rows, predictions)),
         where="".join(_where(evaluation)),
         why=_why(shares),
-        learning=_learning(losses) if losses else "",
+        learning=(_learning(losses) if losses else "") + (_more(evaluation, by_count) if by_count else ""),
         facts=_facts(evaluation, origin),
     )
     write_atomically(file, page("Spend model: evaluation", body))
@@ -184,6 +186,22 @@ def _learning(losses: Sequence[float]) -> str:
         "Loss on the latest training days after each pass over the examples; the lowest point is what is kept.",
         [go.Scatter(x=epochs, y=losses, mode="lines+markers", line={"color": MODEL}, name="loss")],
         axes=("pass", "loss"),
+    )
+
+
+def _more(found: Evaluation, by_count: Sequence[tuple[int, float]]) -> str:
+    counts, losses = [count for count, _ in by_count], [loss for _, loss in by_count]
+    return figure(
+        "Would more examples help?",
+        "Log loss of the trees on our features, when they see a ninth, a third and all of the training examples. If "
+        "the line still falls at its end, more players or days would help.",
+        [
+            go.Scatter(x=counts, y=losses, mode="lines+markers", line={"color": OTHER}, name="trees on our features"),
+            go.Scatter(x=counts[-1:], y=[found.model.log_loss], mode="markers", marker_color=MODEL, name="model"),
+        ],
+        axes=("training examples", "log loss"),
+        xaxis={"type": "log", "tickvals": counts, "ticktext": [f"{one:,}" for one in counts]},
+        yaxis_rangemode="normal",
     )
 
 

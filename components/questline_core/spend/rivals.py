@@ -6,6 +6,7 @@ import numpy as np
 import xgboost as xgb
 
 from questline_core.features.online import NUMBERS, TEXTS
+from questline_core.spend import metrics
 from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Floats, Predictions
 
 EVENT_INPUTS = ("days_since_install", "local_hour", *TEXTS)
@@ -13,8 +14,12 @@ EVENT_INPUTS = ("days_since_install", "local_hour", *TEXTS)
 
 _ROUNDS, _PATIENCE = 400, 25
 _LATE = 0.15  # the latest share of the training rows tells when to stop, as it does for the network
-_FOREST = {"max_depth": 4, "eta": 0.05, "subsample": 0.8, "colsample_bytree": 0.8, "min_child_weight": 5, "nthread": 2}
+_FOREST = {"max_depth": 4, "eta": 0.05, "subsample": 0.8, "colsample_bytree": 0.8, "min_child_weight": 5, "nthread": 1}
+# One thread: several wait for each other at every level of every tree, which costs ten times the work where others run.
+_CHANCE = {"objective": "binary:logistic"}
 _WORDS = 40
+_PARTS = (1 / 9, 1 / 3, 1.0)
+_FEWEST_SPENDS = 20
 
 
 def rivals(learned: Examples, rows: Examples) -> dict[str, Predictions]:
@@ -36,6 +41,22 @@ def constant(learned: Examples, rows: Examples) -> Predictions:
         lower_bound=np.zeros(count),
         upper_bound=np.full(count, np.quantile(learned.spend[spent], NOMINAL_COVERAGE)),
     )
+
+
+def learning_curve(learned: Examples, rows: Examples) -> list[tuple[int, float]]:
+    """Tell the log loss of the trees on our features by how many training examples they see, drawn at random.
+
+    Of the trees and not of the network, because they are fitted in a second. Parts with few spends are left out.
+    """
+    spent, positive = (one.spend > 0 for one in (learned, rows))
+    known, asked = _matrices(learned, rows, (*NUMBERS, *TEXTS))
+    drawn, points = np.random.default_rng(1).permutation(len(learned)), list[tuple[int, float]]()
+    for count in (round(part * len(learned)) for part in _PARTS):
+        some = np.sort(drawn[:count])
+        if spent[some].sum() >= _FEWEST_SPENDS:
+            chance = _boost(known[some], spent[some].astype(np.float64), asked, _CHANCE)
+            points.append((count, float(metrics.losses(positive.astype(np.float64), chance).mean())))
+    return points
 
 
 def _answers(*, value: Floats, probability: Floats) -> Predictions:
@@ -62,7 +83,7 @@ def _trees(learned: Examples, rows: Examples, names: tuple[str, ...]) -> Predict
     """Boost trees for the chance of any spend, and others for the amount of those who spend."""
     known, asked = _matrices(learned, rows, names)
     spent = learned.spend > 0
-    chance = _boost(known, spent.astype(np.float64), asked, {"objective": "binary:logistic"})
+    chance = _boost(known, spent.astype(np.float64), asked, _CHANCE)
     amount = _boost(known[spent], learned.spend[spent], asked, {"objective": "reg:gamma"})
     return _answers(value=chance * amount, probability=chance)
 
