@@ -6,7 +6,7 @@ The cluster's half runs where KUBECONFIG is set: see tests/cluster/README.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,18 +61,18 @@ NAMESPACE = "questline-serving"
 @pytest.fixture(params=["embedded", pytest.param("cluster", marks=pytest.mark.timeout(400))])
 def tried(request: pytest.FixtureRequest) -> Contracted:
     """Both hosts, with nothing declared."""
-    if request.param == "cluster":
-        return _on_the_cluster()
-    return request.getfixturevalue("embedded")  # type: ignore[no-any-return]
+    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
 
 
-def _on_the_cluster() -> Contracted:
+@pytest.fixture
+def cluster() -> Iterator[Contracted]:
     if "KUBECONFIG" not in os.environ:
         pytest.skip("no cluster: KUBECONFIG is not set")
     host = open_cluster(NAMESPACE)
     host.cluster.delete(SERVICES, "contract")
     wait_for(lambda: not host.cluster.find(DEPLOYMENTS, label=f"{OWNER}=contract"), "nothing is served")
-    return Contracted(host, lambda revision: f"pvc://models/spend/{revision}", name="contract")
+    yield Contracted(host, lambda revision: f"pvc://models/spend/{revision}", name="contract")
+    host.cluster.delete(SERVICES, "contract")
 
 
 @pytest.fixture
