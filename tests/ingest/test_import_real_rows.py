@@ -26,7 +26,7 @@ from questline_ingest.testing import GatewayProcess
 
 DATA = Path(__file__).parents[2].parent / "shared/data"
 FLOOD_IT, WAVES = DATA / "flood_it_events/events.ndjson", DATA / "waves_events/events.ndjson"
-ENVELOPE = {"event_id", "title", "received_time", "client_time", "is_test", "origin", "event_date"}
+ENVELOPE = {"event_id", "title", "received_time", "client_time", "is_test", "origin", "event_date", "clock_ahead"}
 WAVES_COLUMNS = ["event_timestamp", "event_name", "event_params", "session_id", "user_pseudo_id", "app_info"]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
