@@ -18,8 +18,9 @@ def tensorflow() -> Any:
     later collections of garbage, which would stop every thread for a third of a second.
     """
     # The preprocessing is inside the SavedModel. Without this TensorFlow imports Keras, two seconds and 70 MB; what it
-    # looks for instead is not installed, which it takes without a word.
-    with _environment(TF_CPP_MIN_LOG_LEVEL="3", TF_USE_LEGACY_KERAS="1"):
+    # looks for instead is not installed, which it takes without a word. oneDNN's kernels differ from one processor to
+    # the next, gain nothing on small networks, and are announced on standard error whatever the level of the log.
+    with _environment(TF_CPP_MIN_LOG_LEVEL="3", TF_USE_LEGACY_KERAS="1", TF_ENABLE_ONEDNN_OPTS="0"):
         import tensorflow as tf  # noqa: PLC0415 - as late as possible, see above
 
     with suppress(RuntimeError):  # raised where a test has used TensorFlow before: its pools stay as they are
