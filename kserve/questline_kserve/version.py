@@ -142,6 +142,7 @@ def load_version(uri: str) -> Version:
 
 
 def _load(told: store.ModelVersion) -> Version:
+    store.check_files(told)
     folder = Path(told.uri)
     owner = tensorflow().saved_model.load(str(folder / "saved_model"))
     signature = owner.signatures.get("serving_default")

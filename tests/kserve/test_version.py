@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from questline_core.errors import QuestlineError
+from questline_core.models.store import checksums
 from questline_kserve.tensorflow import tensorflow
 from questline_kserve.testing.versions import INPUTS
 from questline_kserve.version import Version, column, load_version
@@ -105,6 +106,15 @@ def test_a_version_whose_description_does_not_fit_is_refused(
     folder = copied("model.json", description)
 
     with pytest.raises(QuestlineError, check=lambda error: says in str(error)):
+        load_version(str(folder))
+
+
+def test_a_version_with_a_file_that_was_not_published_is_refused(copied: Callable[..., Path]) -> None:
+    folder = copied("metrics.json", "{}")
+    told = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(told | {"files": checksums(folder) | {"metrics.json": "0" * 64}}))
+
+    with pytest.raises(QuestlineError, match=r"metrics.json is not the file that was published"):
         load_version(str(folder))
 
 

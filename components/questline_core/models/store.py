@@ -31,7 +31,7 @@ class ModelVersion:
     uri: str
     """The version's folder."""
     metadata: Mapping[str, Any]
-    """The content of model.json: name, version, created, signature, lineage."""
+    """The content of model.json: name, version, created, signature, lineage, and the SHA-256 of each file."""
 
 
 def publish(model: Path, metrics: Path, *, store: str, name: str, lineage: Mapping[str, Any]) -> ModelVersion:
@@ -62,7 +62,7 @@ def publish(model: Path, metrics: Path, *, store: str, name: str, lineage: Mappi
     }
     folder = local_folder(store) / name / version
     try:
-        _write(folder, model, metrics, metadata)
+        metadata = _write(folder, model, metrics, metadata)
     except OSError as error:
         raise BadInput(
             f"cannot write the model version {folder} ({error.strerror or error}); make the folder writable or set "
@@ -71,7 +71,8 @@ def publish(model: Path, metrics: Path, *, store: str, name: str, lineage: Mappi
     return ModelVersion(name=name, version=version, uri=str(folder), metadata=metadata)
 
 
-def _write(folder: Path, model: Path, metrics: Path, metadata: Mapping[str, Any]) -> None:
+def _write(folder: Path, model: Path, metrics: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Write the version aside and rename it; return what its model.json says."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
         aside.mkdir(parents=True)
@@ -81,8 +82,10 @@ def _write(folder: Path, model: Path, metrics: Path, metadata: Mapping[str, Any]
             if (model / name).exists():
                 shutil.copyfile(model / name, aside / name)
         shutil.copyfile(metrics, aside / "metrics.json")
-        (aside / "model.json").write_text(json.dumps(metadata, indent=2), encoding="utf-8")
+        told = {**metadata, "files": checksums(aside)}
+        (aside / "model.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
         aside.rename(folder)
+        return told
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -127,10 +130,25 @@ def local_folder(address: str) -> Path:
     return Path(rest if marked else address).expanduser().resolve()
 
 
+def check_files(version: ModelVersion) -> None:
+    """Compare the files of a version with what model.json says of them, if it says something.
+
+    Raises:
+        NotReady: a file is missing or is another one than was published; names it.
+    """
+    found = checksums(Path(version.uri))
+    for name, checksum in version.metadata.get("files", {}).items():
+        if found.get(name) != checksum:
+            what = "is not the file that was published" if name in found else "is missing"
+            raise NotReady(f"{version.uri}/{name} {what}; copy the version again, or publish another")
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """Hash each file of a folder with SHA-256, by its path in the folder."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
 def digest(model: Path) -> str:
     """Hash the content of a model folder, names included."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in model.rglob("*") if path.is_file()):
-        digest.update(str(path.relative_to(model)).encode() + b"\0")
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    return hashlib.sha256(json.dumps(checksums(model)).encode()).hexdigest()

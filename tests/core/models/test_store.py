@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from questline_core.errors import BadInput, NotReady
-from questline_core.models.store import latest, load, publish, versions
+from questline_core.models.store import check_files, latest, load, publish, versions
 
 
 @pytest.fixture
@@ -49,6 +49,19 @@ def test_a_version_tells_where_it_came_from(model: Path, store: str) -> None:
     assert (told["name"], told["version"]) == ("spend", version.version)
     assert told["signature"] == {"inputs": {}, "outputs": {}}
     assert told["lineage"] == {"data_version": "d7", "seed": 1, "rows": 9}
+
+
+def test_a_file_that_is_missing_or_was_changed_since_is_named(model: Path, store: str) -> None:
+    version = publish(model, model / "metrics.json", store=store, name="spend", lineage={})
+    data = Path(version.uri) / "saved_model" / "variables" / "data"
+
+    check_files(load(version.uri))
+    data.write_bytes(b"weightz")
+    with pytest.raises(NotReady, match="variables/data is not the file that was published"):
+        check_files(load(version.uri))
+    data.unlink()
+    with pytest.raises(NotReady, match="variables/data is missing"):
+        check_files(load(version.uri))
 
 
 def test_a_version_is_a_dns_label_of_its_time_and_content(model: Path, store: str) -> None:
