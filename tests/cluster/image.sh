@@ -5,7 +5,7 @@
 # The packages are one layer, kept in $CLUSTER_HOME/images/questline-EXTRA.tar until it is deleted; our code is the other one.
 set -euo pipefail
 [ $# -gt 1 ] || set -- "$1" kserve cluster.local/questline-kserve:0.1.0 --entrypoint '["questline","serving"]'
-tools=$1 extra=$2 root=$(cd "$(dirname "$0")/../.." && pwd) home=${CLUSTER_HOME:-/var/lib/kcluster}
+tools=$1 extra=$2 root=$(cd "$(dirname "$0")/../.." && pwd) home=${CLUSTER_HOME:?the folder that holds the state of the cluster}
 shift 2
 base=$home/images/questline-$extra.tar
 scratch=$(mktemp -d /var/tmp/questline-image.XXXXXX)

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Bring to a cluster of one node what the tests on it need: images, models, runtime. TOOLS: the folder with its scripts.
-#   KUBECONFIG=… tests/cluster/prepare.sh TOOLS
+#   CLUSTER_HOME=… KUBECONFIG=… tests/cluster/prepare.sh TOOLS     CLUSTER_HOME: the folder with its state
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd) root=$(cd "$(dirname "$0")/../.." && pwd)
 "$here/chart-images.sh" "$1"
-"$root/.venv/bin/python" - "${CLUSTER_HOME:-/var/lib/kcluster}/models/spend" <<'PYTHON'
+"$root/.venv/bin/python" - /var/tmp/questline-serving/spend <<'PYTHON'
 import sys
 from pathlib import Path
 from questline_kserve.testing.versions import SPEND_INPUTS, write_bad_version, write_version

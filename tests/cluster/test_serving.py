@@ -232,7 +232,7 @@ def commands(page: str) -> Iterator[tuple[str, str]]:
 
 def at_night(folder: Path) -> dict[str, str]:
     """Set up a terminal: a kubeconfig with the namespace, the models on the node's folder, a warehouse of its own."""
-    models = f"{os.environ.get('CLUSTER_HOME', '/var/lib/kcluster')}/models"
+    models = "/var/tmp/questline-serving"  # as in models.yaml: the node is this machine
     config = folder / "kubeconfig"
     config.write_bytes(Path(os.environ["KUBECONFIG"]).read_bytes())
     environment = os.environ | {
