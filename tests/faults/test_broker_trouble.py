@@ -26,7 +26,7 @@ from questline_core.broker.pubsub import ensure
 from questline_core.processes import read_ready
 from questline_core.settings import Home
 from questline_core.stack.children import free_ports
-from questline_core.testing.pubsub_emulator import find_emulator, running_emulator
+from questline_core.testing.pubsub_emulator import emulator_or_skip
 from questline_core.testing.spool_bench import mounted_disk
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
@@ -171,10 +171,7 @@ class Toxiproxy:
 
 @pytest.fixture(scope="module")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command = find_emulator()
-    if not command:
-        pytest.skip("needs Java and gcloud's component pubsub-emulator")
-    with running_emulator(command, tmp_path_factory.mktemp("emulator") / "log") as endpoint:
+    with emulator_or_skip(tmp_path_factory.mktemp("emulator") / "log") as endpoint:
         yield endpoint
 
 

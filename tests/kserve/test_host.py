@@ -24,8 +24,8 @@ from questline_core.ledger.table import Ledger
 from questline_core.models.cluster import OWNER, open_cluster
 from questline_core.models.cluster_api import DEPLOYMENTS, SERVICES
 from questline_core.models.comparing import Worse, compare
-from questline_core.models.manifests import spend_service
-from questline_core.models.moves import dark, deploy, promote, rollback, shift
+from questline_core.models.manifests import service_of, spend_service
+from questline_core.models.moves import dark, promote, rollback, shift
 from questline_core.models.port import Manifest, ModelHost, ServiceStatus
 from questline_core.models.rollout import AnswersDiffer, read_golden
 from questline_core.warehouse.port import open_warehouse
@@ -53,6 +53,13 @@ class Contracted:
 def places(status: ServiceStatus) -> list[tuple[str, bool, int]]:
     """Tell revision, stable and percent of all that is declared."""
     return [(one.revision, one.stable, one.percent) for one in status.revisions]
+
+
+def deploy(host: ModelHost, manifest: Manifest) -> ServiceStatus:
+    """Let a revision answer for all requests: in the dark first, then in the stable place."""
+    wanted = service_of(manifest)
+    dark(host, manifest)
+    return promote(host, wanted.name, wanted.revision)
 
 
 NAMESPACE = "questline-serving"

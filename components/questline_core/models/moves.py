@@ -116,18 +116,6 @@ def drop(host: ModelHost, name: str, revision: str) -> ServiceStatus:
     return host.status(name)
 
 
-def deploy(host: ModelHost, manifest: Manifest, *, patience: Patience = PATIENCE) -> ServiceStatus:
-    """Let a revision answer for all requests: in the dark first, then in the stable place.
-
-    Raises:
-        BadInput: the manifest cannot be used.
-        NotReady: the host says why the revision does not answer, or it did not answer in time.
-    """
-    wanted = service_of(manifest)
-    dark(host, manifest, patience=patience)
-    return promote(host, wanted.name, wanted.revision, patience=patience)
-
-
 def _manifest(host: ModelHost, name: str) -> Manifest:
     found = host.manifest(name)
     if found is None:

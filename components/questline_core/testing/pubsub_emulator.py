@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+import pytest
+
 COMPONENT = Path("platform/pubsub-emulator/lib")
 FOLDERS = (Path("/usr/lib/google-cloud-sdk"), Path("/opt/google-cloud-sdk"), Path.home() / "google-cloud-sdk")
 START_S = 60.0
@@ -52,6 +54,16 @@ def running_emulator(command: list[str], log: Path, *, port: int = 0) -> Iterato
             yield f"127.0.0.1:{port}"
         finally:
             process.kill()
+
+
+@contextmanager
+def emulator_or_skip(log: Path) -> Iterator[str]:
+    """Run the emulator for a test, as `running_emulator`; a machine without it skips the test."""
+    command = find_emulator()
+    if not command:
+        pytest.skip("needs Java and gcloud's component pubsub-emulator")
+    with running_emulator(command, log) as endpoint:
+        yield endpoint
 
 
 def _free_port() -> int:

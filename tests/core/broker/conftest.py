@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from questline_core.testing.pubsub_emulator import find_emulator, running_emulator
+from questline_core.testing.pubsub_emulator import emulator_or_skip
 from questline_core.testing.spool_bench import SpoolBench, mounted_disk
 
 pytest.register_assert_rewrite("questline_core.testing.broker_contract")
@@ -30,8 +30,5 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    command = find_emulator()
-    if not command:
-        pytest.skip("needs Java and gcloud's component pubsub-emulator")
-    with running_emulator(command, tmp_path_factory.mktemp("emulator") / "log") as endpoint:
+    with emulator_or_skip(tmp_path_factory.mktemp("emulator") / "log") as endpoint:
         yield endpoint
