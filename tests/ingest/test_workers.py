@@ -108,7 +108,10 @@ def test_processes_share_the_addresses_and_one_answers_for_all(gateway: GatewayP
 
 
 def test_a_process_that_is_killed_is_started_again_and_loses_nothing(gateway: GatewayProcess, tmp_path: Path) -> None:
-    first = facts(tmp_path, f"{PROCESS}-0")["pid"]
+    processes = [f"{PROCESS}-{number}" for number in range(PROCESSES)]
+
+    def busy() -> list[str]:
+        return [name for name in processes if facts(tmp_path, name)["accepted"] > 0]
 
     def load(worker: int) -> set[str]:
         ids = [f"{worker}-{number}" for number in range(2_000)]
@@ -119,10 +122,12 @@ def test_a_process_that_is_killed_is_started_again_and_loses_nothing(gateway: Ga
 
     with ThreadPoolExecutor(4) as pool:
         sending = [pool.submit(load, worker) for worker in range(4)]
-        until(lambda: facts(tmp_path, f"{PROCESS}-0")["accepted"] > 0, "events in the process")
-        psutil.Process(first).kill()
+        until(lambda: bool(busy()), "events in a process")
+        victim = busy()[0]
+        killed = facts(tmp_path, victim)["pid"]
+        psutil.Process(killed).kill()
         sent = set.union(*(one.result(timeout=PATIENCE_S) for one in sending))
-    until(lambda: (read_ready(tmp_path / "run", f"{PROCESS}-0") or {"pid": first})["pid"] != first, "a new process")
+    until(lambda: (read_ready(tmp_path / "run", victim) or {"pid": killed})["pid"] != killed, "a new process")
 
     assert gateway.end(signal.SIGTERM, timeout_s=PATIENCE_S) == 0
     assert set().union(*spooled(tmp_path).values()) == sent
