@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 
 from questline_core.errors import NotReady
 
@@ -13,6 +14,15 @@ def split(listen: str) -> tuple[str, int]:
     """Give host, without brackets, and port of host:port."""
     host, _, port = listen.rpartition(":")
     return host.strip("[]"), int(port)
+
+
+def is_loopback(listen: str) -> bool:
+    """Tell whether only this machine reaches host:port; a name other than localhost may be anybody's."""
+    host, _ = split(listen)
+    try:
+        return host == "localhost" or ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def family(host: str) -> socket.AddressFamily:

@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-import structlog
-
-from questline_core.errors import BadInput
 from questline_ingest.admission import Admission
 from questline_ingest.auth.gate import Gate
-from questline_ingest.auth.tls import Files, http_context, load
+from questline_ingest.auth.tls import Files
 from questline_ingest.gateway import Budget, Gateway
 from questline_ingest.http.door import HttpDoor, http_app
 from questline_ingest.http.serving import served
 from questline_ingest.settings import GatewaySettings
 from questline_ingest.tcp.door import TcpDoor, listening
-
-log = structlog.get_logger()
-
-_LOOK_EVERY_S = 5.0
 
 
 @asynccontextmanager
@@ -33,20 +24,15 @@ async def opened_doors(
         at: dict[str, str] = {}
         if settings.http_listen:
             app = http_app(HttpDoor(gateway, admission, gate, settings), origins=settings.http_origins)
-            files = Files.of(settings)
-            tls = http_context(files) if files else None
             at["http"] = await opened.enter_async_context(
                 served(
                     app,
                     settings.http_listen,
                     setting="QUESTLINE_HTTP_LISTEN",
-                    tls=tls,
+                    files=Files.of(settings),
                     shared=settings.processes > 1,
                 )
             )
-            if tls and files:
-                following = asyncio.create_task(_follow(tls, files))
-                opened.callback(following.cancel)
         if settings.tcp_listen:
             longest = Budget(spend_s=settings.spend_timeout_s, churn_s=settings.churn_timeout_s)
             door = TcpDoor(gateway, admission, gate, longest=longest)
@@ -54,13 +40,3 @@ async def opened_doors(
                 listening(door, settings.tcp_listen, shared=settings.processes > 1)
             )
         yield at
-
-
-async def _follow(tls: ssl.SSLContext, files: Files) -> None:
-    """Take a replaced certificate for new connections."""
-    while True:
-        await asyncio.sleep(_LOOK_EVERY_S)
-        try:
-            load(tls, files)
-        except BadInput as error:
-            log.warning("the certificate of before stays", reason=str(error))

@@ -28,8 +28,7 @@ from questline_ingest.churn import MappedLookup, open_churn_model, refreshed
 from questline_ingest.doors import opened_doors
 from questline_ingest.gateway import Budget, Counts, Gateway
 from questline_ingest.health import Health
-from questline_ingest.http.admin import admin_app
-from questline_ingest.http.serving import served
+from questline_ingest.http.admin import opened_admin
 from questline_ingest.metrics import Metrics
 from questline_ingest.open_inference import Row
 from questline_ingest.predictions import ChurnPredictions, LastAnswers, SpendModel, SpendPredictions
@@ -155,9 +154,8 @@ async def running(gateway: Gateway, settings: GatewaySettings, metrics: Metrics)
     service = IngestService(gateway, admission, gate, longest=longest)
     server.add_generic_rpc_handlers((service.handler(),))
     metrics.follow(gateway, admission)
-    app = admin_app(metrics.text, partial(_not_ready, health, gateway))
     async with (
-        served(app, settings.admin_listen, setting="QUESTLINE_ADMIN_LISTEN") as admin,
+        opened_admin(settings, gate, metrics.text, partial(_not_ready, health, gateway)) as admin,
         opened_doors(gateway, admission, gate, settings) as doors,
     ):
         address = _bind(server, settings, grpc_credentials(files) if files else None)

@@ -47,7 +47,8 @@ class GatewaySettings(PlatformSettings):
     processes: int = Field(default=1, ge=1, le=64)
     """Processes that share the addresses, one for each core that is the gateway's; limits count for each of them."""
     admin_listen: HostAndPort = "127.0.0.1:0"
-    """Address of `/metrics`, `/readyz` and `/healthz` over HTTP; port 0 takes a free one, see `run/gateway.json`."""
+    """Address of `/metrics`, `/readyz` and `/healthz` over HTTP; port 0 takes a free one, see `run/gateway.json`. Off
+    loopback, all but the bare answers to probes asks for a key of the role admin."""
     drain_s: float = Field(default=20.0, gt=0)
     """How long calls that are under way at SIGTERM may take to finish, in seconds."""
     notice_s: float = Field(default=0.5, ge=0)

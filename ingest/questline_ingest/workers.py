@@ -27,9 +27,8 @@ from questline_core.errors import NotReady, QuestlineError
 from questline_core.logs import configure_logs
 from questline_core.processes import announced, read_ready
 from questline_ingest.addresses import held
-from questline_ingest.auth.gate import require_closed
-from questline_ingest.http.admin import admin_app
-from questline_ingest.http.serving import served
+from questline_ingest.auth.gate import open_gate, require_closed
+from questline_ingest.http.admin import opened_admin
 from questline_ingest.server import COUNTS, PROCESS, ready_name, report, serve
 from questline_ingest.settings import GatewaySettings
 from questline_ingest.stopping import told_to_stop
@@ -194,8 +193,8 @@ async def _lead(settings: GatewaySettings) -> None:
             if (at := getattr(settings, name))
         }
         crew = Crew(settings.model_copy(update={**doors, "admin_listen": "127.0.0.1:0"}))
-        app = admin_app(crew.metrics_text, crew.not_ready)
-        admin = await opened.enter_async_context(served(app, settings.admin_listen, setting="QUESTLINE_ADMIN_LISTEN"))
+        door = opened_admin(settings, open_gate(settings), crew.metrics_text, crew.not_ready)
+        admin = await opened.enter_async_context(door)
         opened.push_async_callback(crew.stop)
         crew.start()
         await crew.wait_ready(stop)

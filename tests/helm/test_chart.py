@@ -167,6 +167,11 @@ def test_an_upgrade_leaves_alone_what_pipelines_rolled_out() -> None:
         (("--set=images.gateway.digest=abc", *CLOUD), "digest"),
         (("--set=gateway.env.PATH=/bin", *CLOUD), "PATH"),
         (("--set=load.seconds=0", *CLOUD), "seconds"),
+        (
+            ("--set=gateway.keys.existingSecret=k,monitoring.podMonitoring=true", *CLOUD),
+            "keys create operators --admin",
+        ),
+        (("--set=gateway.tls.existingSecret=t", *CLOUD), "set gateway.keys.existingSecret"),
     ],
 )
 def test_values_that_cannot_work_are_refused(values: tuple[str, ...], sentence: str) -> None:
@@ -193,3 +198,22 @@ def test_production_demands_keys_and_encryption(objects: list[dict[str, Any]]) -
     secrets = {v["secret"]["secretName"] for v in gateway["spec"]["template"]["spec"]["volumes"] if "secret" in v}
 
     assert secrets == {"gateway-tls", "gateway-keys"}
+
+
+def test_prometheus_and_probes_come_in_where_only_admin_keys_and_tls_do() -> None:
+    done = template(f"--values={CHART}/values-production.yaml", *CLOUD, "--set=monitoring.serviceMonitor=true")
+    made = {(d["kind"], d["metadata"]["name"]): d["spec"] for d in yaml.safe_load_all(done.stdout) if d and "spec" in d}
+    (google,), (operator,) = (
+        made["PodMonitoring", "game-gateway"]["endpoints"],
+        made["PodMonitor", "game-gateway"]["podMetricsEndpoints"],
+    )
+    (gateway,) = made["Deployment", "game-gateway"]["template"]["spec"]["containers"]
+    secret = {"name": "gateway-admin-key", "key": "key"}
+
+    assert google["authorization"] == {"type": "Bearer", "credentials": {"secret": secret}}
+    assert operator["authorization"] == {"type": "Bearer", "credentials": secret}
+    assert {google["scheme"], operator["scheme"]} == {"https"}
+    assert {gateway[probe]["httpGet"]["scheme"] for probe in ("startupProbe", "readinessProbe", "livenessProbe")} == {
+        "HTTPS"
+    }
+    assert "authorization" not in made["PodMonitoring", "game-serving"]["endpoints"][0]

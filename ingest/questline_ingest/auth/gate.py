@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 import structlog
 
 from questline_core.errors import BadInput, QuestlineError
+from questline_ingest.addresses import is_loopback
 from questline_ingest.auth.keys import ANYONE, Caller, Keys, Role
 from questline_ingest.settings import GatewaySettings
 
@@ -119,14 +119,17 @@ def require_closed(settings: GatewaySettings) -> None:
     Raises:
         BadInput: names the setting that is missing.
     """
-    doors = {"LISTEN": settings.listen, "HTTP_LISTEN": settings.http_listen, "TCP_LISTEN": settings.tcp_listen}
-    for name, address in doors.items():
-        if address is None or settings.tls_ends_before or _is_loopback(address):
+    doors = ("LISTEN", "HTTP_LISTEN", "TCP_LISTEN", "ADMIN_LISTEN")
+    for name in doors:
+        address = getattr(settings, name.lower())
+        if address is None or settings.tls_ends_before or is_loopback(address):
             continue
         if name == "TCP_LISTEN":
             missing = "that door knows neither TLS nor keys"
         elif not settings.tls_certificate:
             missing = "set QUESTLINE_TLS_CERTIFICATE and QUESTLINE_TLS_KEY"
+        elif name == "ADMIN_LISTEN" and not settings.keys:  # probes have no certificate, so it can demand none
+            missing = "set QUESTLINE_KEYS (see `questline keys create --admin`)"
         elif not settings.keys and not settings.tls_client_ca:
             missing = "set QUESTLINE_KEYS (see `questline keys create`) or QUESTLINE_TLS_CLIENT_CA"
         else:
@@ -135,11 +138,3 @@ def require_closed(settings: GatewaySettings) -> None:
             f"QUESTLINE_{name}={address} can be reached from other machines: {missing}, or listen on 127.0.0.1, or set "
             "QUESTLINE_TLS_ENDS_BEFORE=true if a mesh or balancer in front decides who gets here"
         )
-
-
-def _is_loopback(address: str) -> bool:
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False

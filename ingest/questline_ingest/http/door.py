@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Mapping
 
 import orjson
@@ -19,6 +18,7 @@ from questline_core.errors import BadInput, QuestlineError
 from questline_ingest.admission import Admission, Overloaded
 from questline_ingest.auth.gate import Gate, NotAllowed, RateLimited
 from questline_ingest.gateway import Budget, Gateway
+from questline_ingest.http.calls import UNAUTHORIZED, caller_of, problem
 from questline_ingest.http.events import answers, read_events
 from questline_ingest.settings import GatewaySettings
 from questline_ingest.status import NEUTRAL
@@ -39,7 +39,7 @@ class TooLarge(QuestlineError):
 
 STATUS: Mapping[type[QuestlineError], int] = {
     BadInput: 400,
-    NotAllowed: 401,
+    NotAllowed: UNAUTHORIZED,
     TooLarge: 413,
     RateLimited: 429,
     Overloaded: 503,
@@ -62,19 +62,18 @@ class HttpDoor:
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
         except TimeoutError:
-            return _problem(408, f"the body did not come within {_BODY_S:g} s")
+            return problem(408, f"the body did not come within {_BODY_S:g} s")
         except QuestlineError as error:
             code = STATUS.get(type(error))
             if code is not None:
-                return _problem(code, str(error), retry_after_s=getattr(error, "retry_after_s", None))
+                return problem(code, str(error), retry_after_s=getattr(error, "retry_after_s", None))
             log.exception("call failed")
         except Exception:
             log.exception("call failed")
-        return _problem(500, NEUTRAL)
+        return problem(500, NEUTRAL)
 
     async def _answer(self, request: Request) -> Response:
-        shown = request.headers.get("x-api-key") or request.headers.get("authorization") or ""
-        caller = self._gate.caller(shown, peer=lambda: request.client.host if request.client else "")
+        caller = caller_of(request, self._gate)
         raw = await self._body(request)
         with self._admission.admit(len(raw)):
             batch = read_events(raw)
@@ -104,10 +103,3 @@ def http_app(door: HttpDoor, *, origins: tuple[str, ...]) -> Starlette:
         max_age=86_400,
     )
     return Starlette(routes=[Route("/v1/events", door.events, methods=["POST"])], middleware=[cors] if origins else [])
-
-
-def _problem(status: int, detail: str, *, retry_after_s: float | None = None) -> Response:
-    """Say what is wrong as RFC 9457 wants it."""
-    headers = {"retry-after": str(math.ceil(retry_after_s))} if retry_after_s else None
-    body = orjson.dumps({"status": status, "detail": detail})
-    return Response(body, status, headers, media_type="application/problem+json")
