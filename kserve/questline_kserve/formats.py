@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from questline_core.lookup import CURRENT, Lookup, signing_key
 from questline_core.models.manifests import LOOKUP, Service
-from questline_core.models.store import local_folder
+from questline_core.places import local_path
 from questline_kserve.lookup.served import ServedLookup
 from questline_kserve.settings import ServingSettings
 from questline_kserve.version import Refused, Servable, load_version
@@ -37,10 +37,10 @@ class Formats:
         Raises:
             QuestlineError: it cannot be let to answer; the sentence says why.
         """
-        return self._lookup(uri, LOOKUP) if (local_folder(uri) / CURRENT).exists() else load_version(uri)
+        return self._lookup(uri, LOOKUP) if (local_path(uri) / CURRENT).exists() else load_version(uri)
 
     def _lookup(self, uri: str, revision: str) -> ServedLookup:
-        lookup = Lookup(local_folder(uri), key=signing_key(self.settings))
+        lookup = Lookup(local_path(uri), key=signing_key(self.settings))
         lookup.refresh()
         lookup.generation  # noqa: B018 - raises where there is none that may answer
         return ServedLookup(revision, lookup)

@@ -127,7 +127,7 @@ def load_version(uri: str) -> Version:
     """Load a version's folder and ask it its golden requests, which also warms it up.
 
     Args:
-        uri: the folder, as a path or a file:// URL.
+        uri: the folder, as a path or a URL.
 
     Raises:
         QuestlineError: something about it keeps it from answering as it did in training; the sentence says what.
@@ -143,7 +143,7 @@ def load_version(uri: str) -> Version:
 
 def _load(told: store.ModelVersion) -> Version:
     store.check_files(told)
-    folder = Path(told.uri)
+    folder = told.folder
     owner = tensorflow().saved_model.load(str(folder / "saved_model"))
     signature = owner.signatures.get("serving_default")
     if signature is None:

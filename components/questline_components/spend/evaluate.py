@@ -21,6 +21,7 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument for each thing that enter
     from pathlib import Path
 
     from questline_components.shown import draw, keep
+    from questline_core.models.store import load
     from questline_core.spend.evaluation import evaluate
 
     own = Path(f"{report.path}-of-model")
@@ -30,5 +31,5 @@ def evaluate(  # noqa: PLR0913, PLR0917 - one argument for each thing that enter
     keep(card, own / "model_card.md")
     confusion = dict(zip(("no spend", "spend"), judged.confusion, strict=True))
     draw(classification, (judged.roc.x, judged.roc.y, judged.roc_thresholds), confusion)
-    other = evaluate(Path(champion), Path(examples.path), Path(f"{report.path}-of-champion")) if champion else None
+    other = evaluate(load(champion).folder, Path(examples.path), own / "champion") if champion else None
     keep(champion_metrics, other.to_json() if other else "")

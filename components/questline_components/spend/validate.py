@@ -15,11 +15,12 @@ def validate(
     """Return how many oddities were found, if the examples keep the rules and are like those of the champion."""
     from pathlib import Path
 
+    from questline_core.models.store import load
     from questline_core.monitoring.profile import Profile
     from questline_core.validation.examples import BadExamples, validate
     from questline_core.validation.page import write_page
 
-    last = Profile.read(Path(champion)) if champion else None
+    last = Profile.read(load(champion).folder) if champion else None
     found = validate(Path(examples.path), last=last, override=override)
     write_page(Path(report.path), found)
     if found.stops:

@@ -17,7 +17,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from questline_core.bqml import places
+from questline_core import places
 from questline_core.bqml.calls import blanked
 from questline_core.bqml.text import Reader, listed
 from questline_core.errors import BadInput

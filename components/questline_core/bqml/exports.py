@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from questline_core.bqml import places
+from questline_core import places
 from questline_core.bqml.imported import Imported
 from questline_core.bqml.linear import Linear
 from questline_core.bqml.model import Model

@@ -12,8 +12,8 @@ import numpy as np
 import pyarrow as pa
 
 from questline_core.bqml.options import Options
-from questline_core.bqml.places import local_path
 from questline_core.errors import BadInput
+from questline_core.places import local_path
 
 _SIGNATURE = "serving_default"
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -104,12 +103,12 @@ def note(warehouse: str, version: ModelVersion, move: str, status: ServiceStatus
     """Write a move of a published version into the ledger of the warehouse at an address; an empty one has none."""
     if warehouse:
         with closing(open_warehouse(warehouse)) as opened:
-            Ledger(opened, str(Path(version.uri).parents[1])).record(move, status)
+            Ledger(opened, version.uri.rsplit("/", 2)[0]).record(move, status)
 
 
 def origin(version: ModelVersion) -> Entry:
     """Tell where a version came from: its digest, its data, its code and its metrics as JSON text."""
-    folder, lineage = Path(version.uri), version.metadata["lineage"]
+    folder, lineage = version.folder, version.metadata["lineage"]
     metrics = folder / "metrics.json"
     return {
         "model_digest": digest(folder),

@@ -1,4 +1,4 @@
-"""The model store: STORE/MODEL/VERSION/ holds all that there is to know of one model version."""
+"""The model store: STORE/MODEL/VERSION/ holds all there is to know of a model version, in a folder or a bucket."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from questline_core import places
 from questline_core.errors import BadInput, NotReady
 
 _PARTS = ("saved_model", "golden.json", "training.json")
@@ -19,6 +22,8 @@ FAST = "model.onnx"
 """The model once more, in a form that answers faster."""
 _EXTRAS = ("profile.json", FAST)
 """A model may come without: what the inputs looked like in training, and the fast form."""
+_KEPT_COPIES = 8
+"""So many versions of a bucket lie on this machine at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,9 +34,18 @@ class ModelVersion:
     version: str
     """A DNS label such as v20261125-013000-3f9a: also the revision and the name of the predictor that serves it."""
     uri: str
-    """The version's folder."""
+    """The version's folder: a path, or its URL in a bucket."""
     metadata: Mapping[str, Any]
     """The content of model.json: name, version, created, signature, lineage, and the SHA-256 of each file."""
+
+    @property
+    def folder(self) -> Path:
+        """The version's files on this machine; those of a bucket are copied here once, as a version never changes.
+
+        Raises:
+            NotReady: they are in a bucket that does not give them.
+        """
+        return Path(_copied(self.uri).name if places.is_bucket(self.uri) else self.uri)
 
 
 def publish(model: Path, metrics: Path, *, store: str, name: str, lineage: Mapping[str, Any]) -> ModelVersion:
@@ -60,46 +74,67 @@ def publish(model: Path, metrics: Path, *, store: str, name: str, lineage: Mappi
         "signature": training.pop("signature"),
         "lineage": {**training, **lineage},
     }
-    folder = local_folder(store) / name / version
+    if places.is_bucket(store):
+        return _into_bucket(f"{store.rstrip('/')}/{name}/{version}", model, metrics, metadata)
+    return _into_folder(places.local_path(store) / name / version, model, metrics, metadata)
+
+
+def _into_bucket(uri: str, model: Path, metrics: Path, metadata: Mapping[str, Any]) -> ModelVersion:
+    """Copy all files, and then model.json: without it there is no version for any reader."""
+    with tempfile.TemporaryDirectory() as aside:
+        files, last = Path(aside, "files"), Path(aside, "last")
+        told = _write(files, model, metrics, metadata)
+        last.mkdir()
+        (files / "model.json").rename(last / "model.json")
+        places.deliver(files, uri)
+        places.deliver(last, uri)
+    return ModelVersion(name=told["name"], version=told["version"], uri=uri, metadata=told)
+
+
+def _into_folder(folder: Path, model: Path, metrics: Path, metadata: Mapping[str, Any]) -> ModelVersion:
+    """Write the version aside and rename it."""
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        metadata = _write(folder, model, metrics, metadata)
+        told = _write(aside, model, metrics, metadata)
+        aside.rename(folder)
     except OSError as error:
         raise BadInput(
             f"cannot write the model version {folder} ({error.strerror or error}); make the folder writable or set "
             "QUESTLINE_MODEL_STORE"
         ) from None
-    return ModelVersion(name=name, version=version, uri=str(folder), metadata=metadata)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return ModelVersion(name=told["name"], version=told["version"], uri=str(folder), metadata=told)
 
 
 def _write(folder: Path, model: Path, metrics: Path, metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Write the version aside and rename it; return what its model.json says."""
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
-    try:
-        aside.mkdir(parents=True)
-        shutil.copytree(model / "saved_model", aside / "saved_model")
-        shutil.copyfile(model / "golden.json", aside / "golden.json")
-        for name in _EXTRAS:
-            if (model / name).exists():
-                shutil.copyfile(model / name, aside / name)
-        shutil.copyfile(metrics, aside / "metrics.json")
-        told = {**metadata, "files": checksums(aside)}
-        (aside / "model.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
-        aside.rename(folder)
-        return told
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    """Write all files of a version and return what its model.json says."""
+    folder.mkdir(parents=True)
+    shutil.copytree(model / "saved_model", folder / "saved_model")
+    shutil.copyfile(model / "golden.json", folder / "golden.json")
+    for name in _EXTRAS:
+        if (model / name).exists():
+            shutil.copyfile(model / name, folder / name)
+    shutil.copyfile(metrics, folder / "metrics.json")
+    told = {**metadata, "files": checksums(folder)}
+    (folder / "model.json").write_text(json.dumps(told, indent=2), encoding="utf-8")
+    return told
 
 
 def versions(store: str, name: str) -> list[ModelVersion]:
     """List the versions of a model, oldest first."""
-    folders = sorted((local_folder(store) / name).glob("v*/model.json"))
-    return [load(str(path.parent)) for path in folders]
+    return [load(uri) for uri in _uris(store, name)]
 
 
 def latest(store: str, name: str) -> ModelVersion | None:
     """Find the newest version of a model; None when there is none yet."""
-    found = versions(store, name)
-    return found[-1] if found else None
+    found = _uris(store, name)
+    return load(found[-1]) if found else None
+
+
+def _uris(store: str, name: str) -> list[str]:
+    root = f"{store.rstrip('/')}/{name}"
+    return [f"{root}/{Path(found).parent.name}" for found in places.present(f"{root}/v*/model.json")]
 
 
 def load(uri: str) -> ModelVersion:
@@ -108,26 +143,22 @@ def load(uri: str) -> ModelVersion:
     Raises:
         NotReady: there is no whole model version at this place.
     """
-    folder = local_folder(uri)
+    where = uri.rstrip("/") if places.is_bucket(uri) else str(places.local_path(uri))
     try:
-        metadata = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        return ModelVersion(name=metadata["name"], version=metadata["version"], uri=str(folder), metadata=metadata)
+        metadata = json.loads(places.read(f"{where}/model.json"))
+        return ModelVersion(name=metadata["name"], version=metadata["version"], uri=where, metadata=metadata)
     except (OSError, ValueError, KeyError) as error:
         raise NotReady(
-            f"{folder} holds no whole model version ({type(error).__name__}: {error}); run the pipeline to publish one"
+            f"{where} holds no whole model version ({type(error).__name__}: {error}); run the pipeline to publish one"
         ) from None
 
 
-def local_folder(address: str) -> Path:
-    """Find the folder that an address names, as a path or a file:// URL.
-
-    Raises:
-        BadInput: it is the address of something else.
-    """
-    scheme, marked, rest = address.partition("://")
-    if marked and scheme != "file":
-        raise BadInput(f"the model store {address} is not a folder; this installation reads and writes folders only")
-    return Path(rest if marked else address).expanduser().resolve()
+@lru_cache(_KEPT_COPIES)
+def _copied(uri: str) -> tempfile.TemporaryDirectory[str]:
+    """Copy a version into a folder that goes when nobody holds it any more."""
+    aside = tempfile.TemporaryDirectory(prefix="questline-model-")
+    places.fetch(uri, Path(aside.name))
+    return aside
 
 
 def check_files(version: ModelVersion) -> None:
@@ -136,7 +167,7 @@ def check_files(version: ModelVersion) -> None:
     Raises:
         NotReady: a file is missing or is another one than was published; names it.
     """
-    found = checksums(Path(version.uri))
+    found = checksums(version.folder)
     for name, checksum in version.metadata.get("files", {}).items():
         if found.get(name) != checksum:
             what = "is not the file that was published" if name in found else "is missing"

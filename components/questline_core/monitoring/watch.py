@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 import numpy as np
 
@@ -113,7 +112,7 @@ def day_of(micros: int) -> str:
 
 def _trained(model_store: str) -> tuple[str, Profile]:
     version = latest(model_store, "spend")
-    profile = Profile.read(Path(version.uri)) if version else None
+    profile = Profile.read(version.folder) if version else None
     if version is None or profile is None:
         what = f"{version.version} was trained without a profile" if version else f"no spend model is in {model_store}"
         raise NotReady(f"there is nothing to compare with: {what}; run `questline pipelines run spend`")

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
+import gcsfs
 import pytest
 
+from questline_core import places
 from questline_core.errors import BadInput, NotReady
-from questline_core.models.store import check_files, latest, load, publish, versions
+from questline_core.models.store import check_files, checksums, latest, load, publish, versions
+from questline_core.testing.cloud_storage import storage_or_skip
 
 
 @pytest.fixture
@@ -120,12 +125,52 @@ def test_a_store_that_cannot_be_written_is_told(model: Path, tmp_path: Path) -> 
         publish(model, model / "metrics.json", store=str(tmp_path / "file" / "store"), name="spend", lineage={})
 
 
-def test_a_store_that_is_no_folder_is_told(model: Path) -> None:
-    with pytest.raises(BadInput, match="reads and writes folders only"):
-        latest("gs://bucket/models", "spend")
-
-
 def test_a_file_url_is_a_folder(model: Path, store: str) -> None:
     published = publish(model, model / "metrics.json", store=f"file://{store}", name="spend", lineage={})
 
     assert load(f"file://{published.uri}") == published
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    with storage_or_skip("models") as url:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        yield "gs://models"
+    gcsfs.GCSFileSystem.clear_instance_cache()
+
+
+def test_a_bucket_is_a_store_like_a_folder(model: Path, store: str, bucket: str) -> None:
+    """The same files, the same words, the same digest."""
+    lineage = {"data_version": "d7"}
+    assert latest(bucket, "spend") is None
+
+    here = publish(model, model / "metrics.json", store=store, name="spend", lineage=lineage)
+    there = publish(model, model / "metrics.json", store=f"{bucket}/", name="spend", lineage=lineage)
+
+    assert there.uri == f"gs://models/spend/{there.version}"
+    assert there.metadata["files"] == here.metadata["files"]
+    assert latest(bucket, "spend") == versions(bucket, "spend")[0] == load(f"{there.uri}/") == there
+    check_files(there)
+    assert checksums(there.folder) == checksums(here.folder) | {
+        "model.json": hashlib.sha256(json.dumps(there.metadata, indent=2).encode()).hexdigest()
+    }
+
+
+def test_a_version_in_a_bucket_is_there_once_its_model_json_is(model: Path, bucket: str) -> None:
+    version = publish(model, model / "metrics.json", store=bucket, name="spend", lineage={})
+    places.remove(version.uri, [f"models/spend/{version.version}/model.json"])
+
+    assert versions(bucket, "spend") == []
+    with pytest.raises(NotReady, match=f"{version.uri}/model.json is not there"):
+        load(version.uri)
+
+
+def test_a_bucket_that_is_not_there_is_told(model: Path, bucket: str) -> None:
+    with pytest.raises(NotReady, match=r"gs://other/spend/v\S+ is not there"):
+        publish(model, model / "metrics.json", store="gs://other", name="spend", lineage={})
+
+
+def test_a_place_that_is_neither_is_told(model: Path) -> None:
+    with pytest.raises(BadInput, match=r"ftpx://models/spend/v.* is no place"):
+        publish(model, model / "metrics.json", store="ftpx://models", name="spend", lineage={})

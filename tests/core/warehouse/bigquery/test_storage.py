@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 
 import httpx
@@ -16,6 +12,7 @@ import pytest
 
 from questline_core.errors import BadInput
 from questline_core.testing.bigquery.server import StandIn
+from questline_core.testing.cloud_storage import storage_or_skip
 from questline_core.warehouse.bigquery.adapter import BigQueryWarehouse
 from questline_core.warehouse.load import load_source
 
@@ -24,30 +21,9 @@ BUCKET = "exports"
 
 @pytest.fixture
 def storage(google: StandIn) -> Iterator[str]:
-    program = shutil.which("fake-gcs-server")
-    if program is None:
-        pytest.skip("fake-gcs-server is not on PATH")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    arguments = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory"]
-    with subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
-        try:
-            google.project.storage = f"http://127.0.0.1:{port}"
-            _wait(port)
-            httpx.post(f"{google.project.storage}/storage/v1/b", json={"name": BUCKET}).raise_for_status()
-            yield google.project.storage
-        finally:
-            server.terminate()
-
-
-def _wait(port: int) -> None:
-    for _ in range(200):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    pytest.fail("fake-gcs-server did not start")
+    with storage_or_skip(BUCKET) as url:
+        google.project.storage = url
+        yield url
 
 
 def put(storage: str, name: str, rows: pa.Table) -> str:

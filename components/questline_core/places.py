@@ -1,0 +1,112 @@
+"""Where models and exports are: folders of this machine, or buckets by way of fsspec."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from questline_core.errors import BadInput, MissingExtra, NotReady
+
+
+def is_bucket(uri: str) -> bool:
+    """Tell whether a URI is not the one of a folder or file of this machine."""
+    return urlsplit(uri).scheme not in ("", "file")
+
+
+def local_path(uri: str) -> Path:
+    """Give the folder or file that a URI names on this machine.
+
+    Raises:
+        BadInput: it names a bucket.
+    """
+    parts = urlsplit(uri)
+    if is_bucket(uri):
+        raise BadInput(f"{uri} is no folder of this machine; give a path or file:///path")
+    return Path(url2pathname(parts.path) if parts.scheme else uri).expanduser().resolve()
+
+
+def deliver(source: Path, uri: str) -> None:
+    """Copy the files of a folder to a place, which is made if need be.
+
+    Raises:
+        NotReady: it is a bucket that cannot be written.
+    """
+    if is_bucket(uri):
+        with _bucket(uri) as (system, there):
+            system.put(f"{source}/", f"{there.rstrip('/')}/", recursive=True)
+        return
+    target = local_path(uri)
+    for path in (path for path in sorted(source.rglob("*")) if path.is_file()):
+        copy = target / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        aside = copy.with_name(f".{copy.name}.aside")
+        aside.write_bytes(path.read_bytes())
+        aside.replace(copy)
+
+
+def read(uri: str) -> bytes:
+    """Read one file.
+
+    Raises:
+        OSError: it is on this machine, and cannot be read.
+        NotReady: it is in a bucket, and cannot be read.
+    """
+    if not is_bucket(uri):
+        return local_path(uri).read_bytes()
+    with _bucket(uri) as (system, there):
+        content: bytes = system.cat_file(there)
+        return content
+
+
+def fetch(uri: str, folder: Path) -> None:
+    """Copy all files of a place in a bucket into a folder.
+
+    Raises:
+        NotReady: there is no such place, or it cannot be read.
+    """
+    with _bucket(uri) as (system, there):
+        system.get(f"{there.rstrip('/')}/", f"{folder}/", recursive=True)
+
+
+def present(uri: str) -> Sequence[str]:
+    """Name the files that a URI with a * matches, sorted."""
+    if is_bucket(uri):
+        with _bucket(uri) as (system, there):
+            return sorted(system.glob(there))
+    pattern = local_path(uri)
+    above = next(parent for parent in pattern.parents if "*" not in str(parent))
+    return sorted(str(path) for path in above.glob(str(pattern.relative_to(above))))
+
+
+def remove(uri: str, names: Sequence[str]) -> None:
+    """Remove files that `present` named."""
+    if not is_bucket(uri):
+        for name in names:
+            Path(name).unlink()
+    elif names:
+        with _bucket(uri) as (system, _):
+            system.rm(list(names))
+
+
+@contextmanager
+def _bucket(uri: str) -> Iterator[tuple[Any, str]]:
+    """Open the file system of a URI; gives it with the path there."""
+    try:
+        import fsspec  # noqa: PLC0415 - folders of this machine need none
+
+        yield fsspec.core.url_to_fs(uri, use_listings_cache=False)
+    except ImportError:
+        raise MissingExtra(f"the place {uri}", "gcp") from None
+    except ValueError as error:
+        raise BadInput(f"{uri} is no place to read from or write to: {error}") from None
+    except FileNotFoundError as error:
+        raise NotReady(f"{uri} is not there ({error}); check the name, and that it was written") from None
+    except Exception as error:  # what the network and the clouds' own packages raise has no end
+        why = " ".join(str(error).split())[:300]
+        raise NotReady(
+            f"{uri} cannot be reached ({type(error).__name__}: {why}); check this account's rights"
+        ) from error

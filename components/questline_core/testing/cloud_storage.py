@@ -1,0 +1,46 @@
+"""Cloud Storage without a cloud: a fake-gcs-server on a free port, if this machine has it."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import httpx
+import pytest
+
+START_S = 30.0
+
+
+@contextmanager
+def storage_or_skip(bucket: str) -> Iterator[str]:
+    """Run the server with one bucket for a test, and give its URL; a machine without it skips the test."""
+    program = shutil.which("fake-gcs-server")
+    if program is None:
+        pytest.skip("fake-gcs-server is not on PATH")
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    arguments = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory"]
+    with subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_for(url, server)
+            httpx.post(f"{url}/storage/v1/b", json={"name": bucket}).raise_for_status()
+            yield url
+        finally:
+            server.terminate()
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + START_S
+    while time.monotonic() < give_up and server.poll() is None:
+        try:
+            httpx.get(f"{url}/storage/v1/b", timeout=5).raise_for_status()
+        except httpx.HTTPError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError(f"fake-gcs-server did not answer at {url} within {START_S:g} s")
