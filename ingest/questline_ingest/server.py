@@ -144,7 +144,7 @@ async def running(gateway: Gateway, settings: GatewaySettings, metrics: Metrics)
             ("grpc.so_reuseport", int(settings.processes > 1)),
         )
     )
-    health = Health([SERVICE])
+    health = Health([SERVICE], trouble=gateway.storing.trouble)
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     admission = Admission(
         settings.max_inflight_bytes, max_wait_s=settings.max_wait_s, behind_s=gateway.storing.behind_s
@@ -160,9 +160,11 @@ async def running(gateway: Gateway, settings: GatewaySettings, metrics: Metrics)
     ):
         address = _bind(server, settings, grpc_credentials(files) if files else None)
         await server.start()
+        following = asyncio.create_task(health.follow())
         try:
             yield Addresses(grpc=address, admin=admin, **doors)
         finally:
+            await _ended(following)
             health.leave()
             await asyncio.sleep(settings.notice_s)
             service.leave()

@@ -20,6 +20,8 @@ import grpc
 import httpx
 import psutil
 import pytest
+from grpc_health.v1.health_pb2 import HealthCheckRequest, HealthCheckResponse
+from grpc_health.v1.health_pb2_grpc import HealthStub
 
 from questline_core.broker.port import Broker, open_broker
 from questline_core.broker.pubsub import ensure
@@ -31,6 +33,7 @@ from questline_core.testing.spool_bench import mounted_disk
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
 from questline_ingest.server import PROCESS
+from questline_ingest.servicer import SERVICE
 from questline_ingest.status import PUSHBACK
 from questline_ingest.testing import GatewayProcess, an_event
 
@@ -117,7 +120,13 @@ class Watched:
             await asyncio.sleep(0.05)
 
     def ready(self) -> bool:
-        return bool(httpx.get(f"http://{self._admin}/readyz", timeout=10).json()["ready"])
+        """Ask over HTTP and gRPC, which must agree; between the two it may have found out."""
+        with grpc.insecure_channel(self.process.listen) as channel:
+            while True:
+                over_http = bool(httpx.get(f"http://{self._admin}/readyz", timeout=10).json()["ready"])
+                told = HealthStub(channel).Check(HealthCheckRequest(service=SERVICE), timeout=10).status
+                if over_http == (told == HealthCheckResponse.SERVING):
+                    return over_http
 
     def metric(self, name: str) -> float:
         lines = httpx.get(f"http://{self._admin}/metrics", timeout=10).text.splitlines()

@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from questline_core.broker.spool import open_spool
 from questline_core.errors import BadInput, NotReady
 from questline_core.testing.memory_broker import MemoryBroker
 from questline_ingest.pb import ingest_pb2 as pb
@@ -24,6 +27,11 @@ State = health_pb2.HealthCheckResponse
 
 def ask(service: str) -> health_pb2.HealthCheckRequest:
     return health_pb2.HealthCheckRequest(service=service)
+
+
+async def send(stub: IngestAsyncStub) -> pb.Outcome.ValueType:
+    response = await stub.Send(pb.SendRequest(events=[an_event(user_id="x" * 60_000)]))
+    return response.answers[0].outcome
 
 
 @pytest.mark.parametrize("service", ["", SERVICE])
@@ -52,6 +60,33 @@ async def test_a_watcher_that_leaves_does_not_cut_off_the_others(
 
     assert (await stopping).status == State.NOT_SERVING
     await channel.close(None)
+
+
+async def test_the_health_of_the_service_follows_what_it_stores_into_and_that_of_the_process_does_not(
+    settings: GatewaySettings, tmp_path: Path
+) -> None:
+    with closing(open_spool(str(tmp_path / "spool"), max_bytes=1 << 20)) as spool:
+        async with serving(settings, spool) as address, grpc.aio.insecure_channel(address) as channel:
+            stub: IngestAsyncStub = IngestStub(channel)
+            health = health_pb2_grpc.HealthStub(channel)
+            watch = health.Watch(ask(SERVICE))
+            seen = [(await watch.read()).status]
+            while await send(stub) != pb.REFUSED:
+                assert spool.depth() < 1_000, "the spool has no bound"
+            of_service, of_process = await health.Check(ask(SERVICE)), await health.Check(ask(""))
+            told = asyncio.ensure_future(watch.read())
+            while not told.done():  # trouble is forgotten after some seconds, so it goes on
+                assert await send(stub) == pb.REFUSED
+                await asyncio.sleep(0.05)
+            seen.append(told.result().status)
+            while taken := spool.pull(max_messages=1_000, lease_s=60):
+                spool.ack([delivery.ack_id for delivery in taken])
+            assert await send(stub) == pb.ACCEPTED
+            after = await health.Check(ask(SERVICE))
+            seen.append((await watch.read()).status)
+
+    assert seen == [State.SERVING, State.NOT_SERVING, State.SERVING]
+    assert (of_process.status, of_service.status, after.status) == (State.SERVING, State.NOT_SERVING, State.SERVING)
 
 
 async def test_a_draining_gateway_says_so_first_and_finishes_what_it_has(
