@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,8 +50,8 @@ def run_spend(  # noqa: PLR0913 - one for each thing that may be asked
     settings = PlatformSettings.read()
     training = {"horizon_hours": horizon_hours, "holdout_days": holdout_days, "epochs": epochs, "seed": seed}
     training["budget"] = budget
-    parameters = spend_parameters(settings, training) | {"strict": strict, "override": override}
-    _run("spend", parameters, settings, as_json=as_json)
+    asked = {"strict": strict, "override": override}
+    _run("spend", lambda: spend_parameters(settings, training) | asked, settings, as_json=as_json)
 
 
 @runs.command("churn")
@@ -66,22 +67,29 @@ def run_churn(
     from questline_pipelines.now import churn_parameters
 
     settings = PlatformSettings.read()
-    parameters = {**churn_parameters(settings), "grace_hours": grace_hours, "seen_days": seen_days}
-    _run("churn", parameters, settings, as_json=as_json)
+    asked = {"grace_hours": grace_hours, "seen_days": seen_days}
+    _run("churn", lambda: churn_parameters(settings) | asked, settings, as_json=as_json)
 
 
-def _run(pipeline: str, parameters: dict[str, Any], settings: PlatformSettings, *, as_json: bool) -> None:
+def _run(
+    pipeline: str, parameters: Callable[[], Mapping[str, Any]], settings: PlatformSettings, *, as_json: bool
+) -> None:
+    """Run when no other run of the pipeline goes on, with the world as it is then."""
     from rich.console import Console
 
     from questline_pipelines.catalogue import function_of
     from questline_pipelines.progress import shown
     from questline_pipelines.runs import run_here
+    from questline_pipelines.turns import turn
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    with shown(Console(stderr=True)) as watch:
-        run = run_here(
-            pipeline, parameters, function=function_of(pipeline), folder=settings.paths.pipelines, watch=watch
-        )
+    console, folder = Console(stderr=True), settings.paths.pipelines
+    with turn(
+        folder, pipeline, waits=lambda other: console.print(f"{other} goes on; this run begins after it")
+    ) as name:
+        given = parameters()
+        with shown(console) as watch:
+            run = run_here(name, given, function=function_of(pipeline), folder=folder, watch=watch)
     if as_json:
         print(run.to_json())
         return

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import secrets
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
@@ -17,7 +15,7 @@ from typing import IO, Any
 
 import psutil
 
-from questline_core.errors import BadInput, QuestlineError
+from questline_core.errors import QuestlineError
 from questline_core.processes import write_atomically
 from questline_core.stack.supervisor import die_with_parent, end_tree
 from questline_pipelines.events import StepEvent
@@ -35,30 +33,23 @@ class RunFailed(QuestlineError):
         self.why, self.log = why, log
 
 
-def run_here(  # noqa: PLR0913 - each is needed, and named
-    name: str,
-    parameters: Mapping[str, Any],
-    *,
-    function: str,
-    folder: Path,
-    watch: Watch = lambda _: None,
-    run_name: str = "",
+def run_here(
+    name: str, parameters: Mapping[str, Any], *, function: str, folder: Path, watch: Watch = lambda _: None
 ) -> Run:
     """Run a pipeline to its end and write `runs/RUN/run.json`.
 
     Args:
-        name: of the pipeline; the run's name begins with it.
+        name: of the run, as `turn` gave it.
         parameters: arguments of the pipeline function.
         function: the pipeline, as `module:function`.
         folder: `Home.pipelines`, for the runs, their outputs and the cache.
         watch: told of each step that comes to a new state.
-        run_name: name of the run; made here if empty.
 
     Raises:
         RunFailed: a step failed; says which and why.
     """
-    run_name = run_name or f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    place = _make(folder / "runs" / run_name)
+    place = folder / "runs" / name
+    place.mkdir(parents=True)
     request = Request(
         function=function,
         parameters=parameters,
@@ -74,7 +65,7 @@ def run_here(  # noqa: PLR0913 - each is needed, and named
             watch(event)
     if not steps or any(not step.state.is_final for step in steps.values()):
         raise RunFailed("the run broke off outside its steps", request.log)
-    run = _keep(record(run_name, steps), place)
+    run = _keep(record(name, steps), place)
     if run.error:
         raise RunFailed(run.error, request.log)
     return run
@@ -114,11 +105,3 @@ def _keep(run: Run, place: Path) -> Run:
         run = replace(run, report=str(page))
     write_atomically(place / "run.json", run.to_json(indent=2))
     return run
-
-
-def _make(place: Path) -> Path:
-    try:
-        place.mkdir(parents=True)
-    except OSError as error:
-        raise BadInput(f"cannot make {place} ({error.strerror}); set QUESTLINE_HOME to a folder of yours") from None
-    return place

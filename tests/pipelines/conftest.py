@@ -11,6 +11,7 @@ import pytest
 from questline_pipelines.events import StepEvent
 from questline_pipelines.record import Run
 from questline_pipelines.runs import Watch, run_here
+from questline_pipelines.turns import turn
 
 TOY = '''
 """The spend pipeline's shape, without its work."""
@@ -111,7 +112,8 @@ def run_toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunToy]:
 
     def run(folder: Path, watch: Watch = lambda _: None, **parameters: Any) -> Run:
         given = {"data_version": "1", "store": str(folder / "store")} | parameters
-        return run_here("toy", given, function="toy_pipeline:toy", folder=folder, watch=watch)
+        with turn(folder, "toy") as name:
+            return run_here(name, given, function="toy_pipeline:toy", folder=folder, watch=watch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(modules))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -170,11 +169,14 @@ def _version_folder(model: str, revision: str) -> str:
     return "/".join((store, check_label("the model", model), check_label("the revision", revision)))
 
 
+_ORIGIN = {"model_digest": "model", "data_version": "data", "code_version": "code"}
+
+
 def _print_entries(entries: list[dict[str, Any]]) -> None:
     for one in entries:
         place = "stable" if one["stable"] else "canary"
-        told = {key: one.get(key) for key in ("model_digest", "data_version", "code_version") if one.get(key)}
+        origin = "".join(f"  {word} {one[key][:12]}" for key, word in _ORIGIN.items() if one.get(key))
         print(
-            f"{one['moved_at']:%Y-%m-%d %H:%M:%S}  {one['move']}  {one['revision']}  {place}  "
-            f"{one['share_percent']} %  by {one['who']}  {json.dumps(told) if told else ''}".rstrip()
+            f"{one['moved_at']:%Y-%m-%d %H:%M:%S}  {one['move']:<8}  {one['revision']}  {place}  "
+            f"{one['share_percent']:>3} %  by {one['who']}{origin}"
         )

@@ -106,6 +106,7 @@ def _print_states(states: list[ProcessState]) -> None:
     for state in states:
         words = "ready" if state.ready else "starting" if state.pid else "not running"
         colour = {"ready": "green", "starting": "yellow", "not running": "red"}[words]
-        said = ", ".join(f"{key}: {value}" for key, value in state.facts.items() if key != "pid")
+        facts = {key: value for key, value in state.facts.items() if key != "pid" and value not in ("", {})}
+        said = ", ".join(f"{key}: {value}" for key, value in facts.items())
         table.add_row(state.name, f"[{colour}]{words}[/]", str(state.pid or "-"), said)
     Console().print(table)

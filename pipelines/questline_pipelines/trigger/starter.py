@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -14,6 +13,7 @@ import structlog
 from questline_core.errors import QuestlineError
 from questline_pipelines.catalogue import function_of
 from questline_pipelines.runs import run_here
+from questline_pipelines.turns import going_on, turn
 
 RUNNING, DONE = "running", "done"
 """Outcomes of runs; any other one says why the run failed."""
@@ -46,16 +46,19 @@ class Here:
 
     def start(self, pipeline: str, parameters: Mapping[str, Any]) -> str:
         """See `Starter`."""
-        name = f"{pipeline}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+        with ExitStack() as opened:
+            name = opened.enter_context(turn(self._folder, pipeline))
+            has_turn = opened.pop_all()
         self._outcomes[name] = RUNNING
-        given = (name, pipeline, function_of(pipeline), parameters)
+        given = (name, function_of(pipeline), parameters, has_turn)
         threading.Thread(target=self._run, args=given, name=name, daemon=True).start()
         return name
 
-    def _run(self, name: str, pipeline: str, function: str, parameters: Mapping[str, Any]) -> None:
+    def _run(self, name: str, function: str, parameters: Mapping[str, Any], has_turn: ExitStack) -> None:
         log = structlog.get_logger().bind(run=name)
         try:
-            ran = run_here(pipeline, parameters, function=function, folder=self._folder, run_name=name)
+            with has_turn:
+                ran = run_here(name, parameters, function=function, folder=self._folder)
         except QuestlineError as error:
             log.warning("run failed", why=str(error))
             self._outcomes[name] = str(error).splitlines()[0]
@@ -68,8 +71,7 @@ class Here:
 
     def running(self, pipeline: str) -> str:
         """See `Starter`."""
-        going = (name for name, outcome in self._outcomes.items() if outcome == RUNNING)
-        return next((name for name in going if name.startswith(f"{pipeline}-")), "")
+        return going_on(self._folder, pipeline)
 
     def outcome(self, run: str) -> str:
         """See `Starter`."""

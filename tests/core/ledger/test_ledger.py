@@ -95,7 +95,7 @@ def test_the_command_tells_what_served_at_a_time(
     early = CliRunner().invoke(revisions, ["at", "2026-11-19 02:13"])
     nonsense = CliRunner().invoke(revisions, ["at", "yesterday"])
 
-    assert "2026-11-20 02:00:00  deploy  v1  stable  100 %" in told.output
+    assert "2026-11-20 02:00:00  deploy    v1  stable  100 %" in told.output
     assert "the ledger knows of no revision of spend" in early.output
     assert "is no time" in str(nonsense.exception)
 
