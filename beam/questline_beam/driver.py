@@ -6,17 +6,21 @@ import threading
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import pyarrow as pa
 import structlog
 
 from questline_beam.embedded import EmbeddedRows, Outcome
 from questline_beam.tables import EVENT_KEY, PREDICTION_KEY, REJECT_KEY
+from questline_beam.tracing import span_of_write
 from questline_core.broker.port import Broker, Delivery
 from questline_core.events.sieve import ahead, late
 from questline_core.privacy.forgotten import PLAYER, Forgotten
 from questline_core.warehouse.port import EVENTS, PREDICTIONS, REJECTS, Appended, Warehouse
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
 LOOK_AGAIN_S = 0.1
@@ -75,6 +79,8 @@ class Driver:
     """Called with the fields of `Progress` whenever they have changed."""
     forgotten: Forgotten | None = None
     """Players whose events are dropped; None when nobody can be forgotten here."""
+    tracer: Tracer | None = None
+    """Makes spans of writes; None when no collector wants them."""
     progress: Progress = field(default_factory=Progress)
     _told: Mapping[str, int] = field(default_factory=dict)
 
@@ -136,7 +142,8 @@ class Driver:
         outcome = self._without_forgotten(outcome, again=any(delivery.attempt > 1 for delivery in deliveries))
         rows = outcome.rows
         # What an earlier try of this batch has written is left out by its key, and counts as a duplicate.
-        events = self._append(EVENTS, rows, key=EVENT_KEY, stop=stop)
+        with span_of_write(self.tracer, rows):
+            events = self._append(EVENTS, rows, key=EVENT_KEY, stop=stop)
         self.progress.rows += events.rows
         self.progress.late += late(rows)
         self.progress.ahead += ahead(rows)

@@ -37,7 +37,7 @@ class Stream(beam.PTransform[PCollection[Message], None]):
         telemetry = batches | "Telemetry" >> TelemetryRows(title=self._settings.title, once=True)
         telemetry.duplicates | "Count duplicates" >> beam.Map(_count_duplicates)
         rows = telemetry.rows | "Forgotten players" >> DropForgotten(self._settings)
-        events = rows | "Events" >> AppendTo(to, EVENTS, key=EVENT_KEY)
+        events = rows | "Events" >> AppendTo(to, EVENTS, key=EVENT_KEY, spans_to=self._settings.otlp_endpoint)
         stored = events.stored | "Forgotten meanwhile" >> DropForgotten(self._settings, stored=True)
         sessions = stored | "Sessions" >> Sessions() | "Session rows" >> AppendTo(to, SESSIONS, key=SESSION_KEY)
         sessions.stored | "Sessions of forgotten" >> DropForgotten(self._settings, SESSIONS, stored=True)

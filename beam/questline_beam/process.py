@@ -78,6 +78,7 @@ def run_stream(settings: StreamSettings, stop: threading.Event, *, until_idle: b
         # Beam takes seconds to load: what cannot be opened is told before.
         from questline_beam.driver import Driver, Pace  # noqa: PLC0415 - as said above
         from questline_beam.embedded import EmbeddedRows  # noqa: PLC0415 - as said above
+        from questline_beam.tracing import open_stream_tracer  # noqa: PLC0415 - as said above
 
         driver = Driver(
             broker=parts.broker,
@@ -90,6 +91,7 @@ def run_stream(settings: StreamSettings, stop: threading.Event, *, until_idle: b
         with ExitStack() as stack, announced(settings.paths.run, "stream", **asdict(driver.progress)) as ready:
             for follower in parts.followers:
                 stack.enter_context(follower)
+            driver.tracer = stack.enter_context(open_stream_tracer(settings.otlp_endpoint))
             driver.report = lambda facts: ready.update(**facts)
             if until_idle:
                 driver.drain(stop)

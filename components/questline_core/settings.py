@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, ValidationError
+from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from questline_core.errors import BadInput
@@ -92,6 +92,11 @@ class PlatformSettings(BaseSettings):
     """Title for events that bring none."""
     privacy_key: Path | None = None
     """File of the secret with which forgotten players are hashed; every process that writes rows needs the same."""
+
+    otlp_endpoint: str = Field(
+        default="", validation_alias=AliasChoices("otlp_endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    )
+    """URL of an OTLP collector (gRPC): gateway and stream send it spans; none are made unless it is set."""
 
     @classmethod
     def read(cls, **overrides: object) -> Self:

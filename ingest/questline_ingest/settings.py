@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from questline_core.settings import PlatformSettings
 
@@ -83,11 +83,6 @@ class GatewaySettings(PlatformSettings):
     """File of the API keys (`questline keys`); without it every caller is let in."""
     key_events_per_s: float = Field(default=0.0, ge=0)
     """Events a second that one key may send, in the mean; 0 for no limit."""
-
-    otlp_endpoint: str = Field(
-        default="", validation_alias=AliasChoices("otlp_endpoint", "OTEL_EXPORTER_OTLP_ENDPOINT")
-    )
-    """URL of an OTLP collector (gRPC) that gets a span for each call; none are made unless it is set."""
 
     spend_address: ModelPlace = "127.0.0.1:8081"
     """host:port of the V2 gRPC protocol that serves the model `spend`; or a model host, whose revisions share the

@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
 
-from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
-from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor
-from opentelemetry.trace import SpanKind, StatusCode, Tracer, format_span_id, format_trace_id
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import SpanKind, Tracer, format_span_id, format_trace_id
+
+from questline_core.tracing import open_tracer, spanned, told_context
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SERVICE, _SPAN = "questline-gateway", "questline.ingest.accept"
@@ -41,30 +38,17 @@ class Tracing:
 
 @contextmanager
 def _spanned(tracer: Tracer, told: str, events: int) -> Iterator[str]:
-    parent = TraceContextTextMapPropagator().extract({"traceparent": told})
-    span = tracer.start_span(_SPAN, parent, SpanKind.SERVER, {"questline.events": events})
-    own = span.get_span_context()
-    try:
+    parent, counts = told_context(told), {"questline.events": events}
+    with spanned(tracer, _SPAN, kind=SpanKind.SERVER, parent=parent, attributes=counts) as span:
+        own = span.get_span_context()
         yield f"00-{format_trace_id(own.trace_id)}-{format_span_id(own.span_id)}-{own.trace_flags:02x}"
-    except BaseException as error:
-        span.set_status(StatusCode.ERROR, type(error).__name__)
-        raise
-    finally:
-        span.end()
 
 
 @asynccontextmanager
 async def open_tracing(endpoint: str) -> AsyncIterator[Tracing]:
-    """Send spans to an OTLP collector until the block ends; without an endpoint make none.
-
-    The other variables of OpenTelemetry (`OTEL_TRACES_SAMPLER`, `OTEL_EXPORTER_OTLP_HEADERS`, ...) count as everywhere.
-    """
-    if not endpoint:
-        yield Tracing(None)
-        return
-    provider = TracerProvider(resource=Resource.create({"service.name": _SERVICE}), shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)))
+    """Send spans to an OTLP collector until the block ends; without an endpoint make none."""
+    opened = ExitStack()
     try:
-        yield Tracing(provider.get_tracer(__name__))
+        yield Tracing(opened.enter_context(open_tracer(endpoint, service=_SERVICE)))
     finally:
-        await asyncio.to_thread(provider.shutdown)
+        await asyncio.to_thread(opened.close)  # it waits for the collector

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import grpc
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 from structlog.testing import capture_logs
 
 from questline_core.errors import BrokerFull
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
+from questline_core.testing.otlp import Collector, collecting
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
 from questline_ingest.settings import GatewaySettings
@@ -27,34 +27,16 @@ TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TOLD = f"00-{TRACE}-{PARENT}-01"
 
 
-class Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    """Takes spans as any OTLP collector does."""
-
-    def __init__(self) -> None:
-        self.spans: list[Any] = []
-
-    async def Export(self, request: Any, _context: object) -> Any:  # noqa: N802 - the protocol's name
-        self.spans += [
-            span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans
-        ]
-        return trace_service_pb2.ExportTraceServiceResponse()
-
-
 @pytest.fixture
-async def collector() -> AsyncIterator[tuple[Collector, str]]:
-    server, collector = grpc.aio.server(), Collector()
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(collector, server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
-    await server.start()
-    yield collector, f"http://127.0.0.1:{port}"
-    await server.stop(None)
+def collector() -> Iterator[Collector]:
+    with collecting() as running:
+        yield running
 
 
 async def test_the_clients_trace_goes_through_a_span_of_the_gateway_to_the_message_and_its_row(
-    settings: GatewaySettings, broker: MemoryBroker, collector: tuple[Collector, str]
+    settings: GatewaySettings, broker: MemoryBroker, collector: Collector
 ) -> None:
-    spans, endpoint = collector
-    traced = settings.model_copy(update={"otlp_endpoint": endpoint, "http_listen": "127.0.0.1:0"})
+    traced = settings.model_copy(update={"otlp_endpoint": collector.endpoint, "http_listen": "127.0.0.1:0"})
     row = {"event_id": "h", "event_name": "n", "event_timestamp": 1_800_000_000_000_000, "user_pseudo_id": "p"}
     async with (
         serving_all(traced, broker) as at,
@@ -65,11 +47,12 @@ async def test_the_clients_trace_goes_through_a_span_of_the_gateway_to_the_messa
         await stub.Send(pb.SendRequest(events=[an_event("a"), an_event("b")]), metadata=(("traceparent", TOLD),))
         await http.post("/v1/events", json=row, headers={"traceparent": TOLD})
 
-    assert {(span.trace_id.hex(), span.parent_span_id.hex()) for span in spans.spans} == {(TRACE, PARENT)}
-    of_call, of_http = (f"00-{TRACE}-{span.span_id.hex()}-01" for span in spans.spans)
+    spans = collector.spans("questline-gateway")
+    assert {(span.trace_id.hex(), span.parent_span_id.hex()) for span in spans} == {(TRACE, PARENT)}
+    of_call, of_http = (f"00-{TRACE}-{span.span_id.hex()}-01" for span in spans)
     assert [message.attributes["trace"] for message in broker.published] == [of_call, of_call, of_http]
     assert [Event.FromString(message.data).trace for message in broker.published] == [of_call, of_call, of_http]
-    assert [attribute.key for attribute in spans.spans[0].attributes] == ["questline.events"]
+    assert [attribute.key for attribute in spans[0].attributes] == ["questline.events"]
 
 
 async def test_without_a_collector_the_clients_trace_is_kept_as_it_came(

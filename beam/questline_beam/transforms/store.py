@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING, Any
 
 import apache_beam as beam
 import pyarrow as pa
 from apache_beam.metrics.metric import Metrics
 from apache_beam.pvalue import PCollection, TaggedOutput
 
+from questline_beam.tracing import open_stream_tracer, span_of_write
 from questline_beam.transforms.batches import Batch
 from questline_beam.transforms.rejects import SOURCE, now_micros
 from questline_core.broker.port import REJECT, Broker, Message, open_broker
@@ -18,6 +20,9 @@ from questline_core.errors import BadInput
 from questline_core.events.sieve import ahead, late
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.warehouse.port import EVENTS, Warehouse, open_warehouse
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 STORED, REFUSED = "stored", "refused"
 """Tags of the two sides."""
@@ -30,24 +35,29 @@ class Append(beam.DoFn):
     runner's: it tries the bundle again, and the key keeps a second try from making second rows.
     """
 
-    def __init__(self, address: str, table: str, *, key: str) -> None:
-        self._address, self._table, self._key = address, table, key
+    def __init__(self, address: str, table: str, *, key: str, spans_to: str = "") -> None:
+        self._address, self._table, self._key, self._spans_to = address, table, key, spans_to
+        self._opened: ExitStack | None = None
         self._warehouse: Warehouse | None = None
+        self._tracer: Tracer | None = None
 
     def setup(self) -> None:
         """Open the warehouse, once for each worker."""
-        self._warehouse = open_warehouse(self._address)
+        self._opened = ExitStack()
+        self._warehouse = self._opened.enter_context(closing(open_warehouse(self._address)))
+        self._tracer = self._opened.enter_context(open_stream_tracer(self._spans_to))
 
     def teardown(self) -> None:
         """Close it."""
-        if self._warehouse is not None:
-            self._warehouse.close()
+        if self._opened is not None:
+            self._opened.close()
 
     def process(self, rows: pa.Table) -> Iterator[Any]:
         """Yield the rows that are stored now, and a tagged batch of rejects for those that cannot be."""
         assert self._warehouse is not None  # noqa: S101 - the runner has called setup
         try:
-            appended = self._warehouse.append(self._table, rows, key=self._key)
+            with span_of_write(self._tracer, rows):
+                appended = self._warehouse.append(self._table, rows, key=self._key)
         except BadInput as error:
             if (half := rows.num_rows // 2) > 0:
                 yield from self.process(rows.slice(0, half))
@@ -83,10 +93,10 @@ def _refused(row: pa.Table, key: str, error: BadInput) -> Reject:
 class AppendTo(beam.PTransform[PCollection[pa.Table], Any]):
     """Tables go to a table of the warehouse; returns the sides `stored` (tables) and `refused` (batches of rejects)."""
 
-    def __init__(self, address: str, table: str, *, key: str) -> None:
-        """See `Append`."""
+    def __init__(self, address: str, table: str, *, key: str, spans_to: str = "") -> None:
+        """See `Append`; for tables with a column `trace`, `spans_to` is the URL of the OTLP collector, if any."""
         super().__init__()
-        self._append = Append(address, table, key=key)
+        self._append = Append(address, table, key=key, spans_to=spans_to)
 
     def expand(self, tables: PCollection[pa.Table]) -> Any:
         """See the class."""
