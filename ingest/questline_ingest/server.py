@@ -14,12 +14,14 @@ import structlog
 from grpc_health.v1 import health_pb2_grpc
 
 from questline_core.broker.port import Broker, open_broker
+from questline_core.crew import number_of
 from questline_core.errors import BadInput
 from questline_core.features.online import spend_inputs
 from questline_core.features.store import FeatureStore, open_reader
 from questline_core.lookup import signing_key
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.processes import ReadyFile, announced
+from questline_core.stopping import told_to_stop
 from questline_ingest.addresses import cannot_listen, require_free
 from questline_ingest.admission import Admission
 from questline_ingest.auth.gate import open_gate, require_closed
@@ -37,7 +39,6 @@ from questline_ingest.router import open_router
 from questline_ingest.served import open_served
 from questline_ingest.servicer import SERVICE, IngestService
 from questline_ingest.settings import GatewaySettings
-from questline_ingest.stopping import told_to_stop
 from questline_ingest.tracing import open_tracing
 from questline_ingest.verdicts import Spend
 
@@ -194,7 +195,7 @@ def _bind(server: grpc.aio.Server, settings: GatewaySettings, tls: grpc.ServerCr
 
 def ready_name(settings: GatewaySettings, number: int) -> str:
     """Name the file in `run` by which a process says that it is ready; several have a number each."""
-    return PROCESS if settings.processes == 1 else f"{PROCESS}-{number}"
+    return PROCESS if settings.processes == 1 else number_of(PROCESS, number)
 
 
 async def serve(settings: GatewaySettings, *, number: int = 0) -> None:

@@ -34,21 +34,9 @@ def run(
         signal.signal(number, lambda *_: sys.exit(0))
 
     from questline_core.logs import configure_logs
-    from questline_core.models.folder import ServingFolder
-    from questline_kserve.ports import ports
-    from questline_kserve.settings import ServingSettings
+    from questline_kserve.settings import PROCESS, ServingSettings
+    from questline_kserve.workers import Wanted
+    from questline_kserve.workers import run as serve
 
-    configure_logs("serving")
-    settings = ServingSettings.read()
-    folder = ServingFolder(settings.paths.serving)
-    with ports(settings) as taken:
-        if not model_dir:
-            folder.prepare()
-        import asyncio
-
-        from questline_kserve.process import serve_folder, serve_version
-
-        if model_dir:
-            asyncio.run(serve_version(settings, taken, name=name, uri=str(model_dir)))
-        else:
-            asyncio.run(serve_folder(settings, taken, folder))
+    configure_logs(PROCESS)
+    serve(Wanted(settings=ServingSettings.read(), name=name, uri=str(model_dir or "")))

@@ -22,7 +22,6 @@ from questline_kserve.status import UNEXPECTED, status_of, text_of
 log = structlog.get_logger()
 
 OPTIONS = (
-    ("grpc.so_reuseport", 0),  # or a second process would share the port without a word
     ("grpc.max_send_message_length", MAX_GRPC_MESSAGE_LENGTH),
     ("grpc.max_receive_message_length", MAX_GRPC_MESSAGE_LENGTH),
 )
@@ -72,7 +71,9 @@ async def grpc_server(plane: Plane, port: Port, *, grace_s: float) -> AsyncItera
     Raises:
         BadInput: the port was taken away at the last moment.
     """
-    server = grpc.aio.server(interceptors=[Errors()], options=OPTIONS)
+    # Where one process is alone, a second server would share the port without a word.
+    sharing = ("grpc.so_reuseport", int(port.shared))
+    server = grpc.aio.server(interceptors=[Errors()], options=(*OPTIONS, sharing))
     add_GRPCInferenceServiceServicer_to_server(Servicer(plane), server)
     port.taken.close()  # gRPC opens its ports itself
     try:

@@ -20,6 +20,8 @@ class Port:
     setting: str
     """The variable that chooses another port."""
     taken: socket.socket
+    shared: bool
+    """Whether other processes of this server listen here, too."""
 
     @property
     def address(self) -> str:
@@ -40,28 +42,34 @@ class Ports:
 
 
 @contextmanager
-def ports(settings: ServingSettings) -> Iterator[Ports]:
+def ports(settings: ServingSettings, *, shared: bool = False) -> Iterator[Ports]:
     """Take both ports until the block ends; nothing listens on them yet.
+
+    Args:
+        settings: which ones.
+        shared: whoever shares the ports, too, is not in the way.
 
     Raises:
         BadInput: a port is in use, or the address is not one of this machine; names the setting.
     """
     host = settings.serving_host
-    rest = _port(host, settings.serving_rest_port, setting="QUESTLINE_SERVING_REST_PORT")
-    grpc = _port(host, settings.serving_grpc_port, setting="QUESTLINE_SERVING_GRPC_PORT")
+    rest = _port(host, settings.serving_rest_port, setting="QUESTLINE_SERVING_REST_PORT", shared=shared)
+    grpc = _port(host, settings.serving_grpc_port, setting="QUESTLINE_SERVING_GRPC_PORT", shared=shared)
     with rest.taken, grpc.taken:
         for port in (rest, grpc):
             _bind(port)
         yield Ports(rest=rest, grpc=grpc)
 
 
-def _port(host: str, number: int, *, setting: str) -> Port:
+def _port(host: str, number: int, *, setting: str, shared: bool) -> Port:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return Port(host=host, number=number, setting=setting, taken=socket.socket(family))
+    return Port(host=host, number=number, setting=setting, taken=socket.socket(family), shared=shared)
 
 
 def _bind(port: Port) -> None:
     port.taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if port.shared:
+        port.taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
         port.taken.bind((port.host, port.number))
     except OSError as error:

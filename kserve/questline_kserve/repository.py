@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from kserve import ModelRepository
@@ -13,7 +13,7 @@ from kserve.protocol.model_repository_extension import ModelRepositoryExtension
 
 from questline_core.errors import BadInput
 from questline_kserve.model import ServedVersion
-from questline_kserve.version import Servable
+from questline_kserve.version import Servable, column
 
 
 class Repository(ModelRepository):
@@ -64,8 +64,8 @@ class DeclaredOnly(ModelRepositoryExtension):
 class Plane(DataPlane):
     """kserve's data plane, which tells more of a model and is not thrown by a body that is damaged."""
 
-    settled = False
-    """Whether everything that was declared at the start was taken or refused: only then the server is ready."""
+    settled: Callable[[], bool] = staticmethod(lambda: False)
+    """Tells whether everything that was declared at the start was taken or refused: only then the server is ready."""
 
     @property
     def repository(self) -> Repository:
@@ -74,7 +74,18 @@ class Plane(DataPlane):
 
     async def ready(self) -> bool:
         """Tell whether the server is ready."""
-        return self.settled
+        return self.settled()
+
+    async def live(self) -> dict[str, str]:  # type: ignore[override] # kserve's is static
+        """Tell that the server lives: everything that answers answers a row of which nothing is known.
+
+        Raises:
+            Exception: something gave no answer.
+        """
+        for version in self.repository.served().values():
+            unknown = {name: column(kind, [None]) for name, kind in version.inputs.items()}
+            version.predict(unknown)
+        return {"status": "alive"}
 
     async def model_metadata(self, model_name: str) -> dict[str, Any]:
         """Describe a model with the revision that answers.

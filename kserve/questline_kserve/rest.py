@@ -5,31 +5,44 @@ from __future__ import annotations
 import asyncio
 import socket
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import FastAPIDeprecationWarning, RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from kserve.protocol.rest.server import metrics_handler
 from kserve.protocol.rest.v1_endpoints import register_v1_endpoints
 from kserve.protocol.rest.v2_datamodels import InferenceRequest, InferenceResponse
 from kserve.protocol.rest.v2_endpoints import register_v2_endpoints
+from prometheus_client import CONTENT_TYPE_LATEST
 
 from questline_kserve.lookup.user import add_user_route
 from questline_kserve.repository import DeclaredOnly, Plane
 from questline_kserve.status import STATUS, UNEXPECTED, status_of, text_of
 
+MetricsText = Callable[[], Awaitable[bytes]]
+"""Gives metrics in Prometheus' text format."""
 
-def application(plane: Plane) -> FastAPI:
-    """Make the REST application over a data plane."""
+OWN_METRICS = "/metrics/process"
+"""Path of the metrics of the process that answers."""
+
+
+def application(plane: Plane, metrics_of_all: MetricsText | None = None) -> FastAPI:
+    """Make the REST application over a data plane.
+
+    Args:
+        plane: what answers.
+        metrics_of_all: gives the metrics of all processes of this server, where it is more than one.
+    """
     warnings.simplefilter("ignore", FastAPIDeprecationWarning)  # kserve's V1 answers are ORJSONResponses
     app = FastAPI(title="Questline serving", docs_url=None, redoc_url=None, openapi_url=None)
     root = APIRouter()
     root.add_api_route("/", plane.live)
-    root.add_api_route("/metrics", metrics_handler)
+    root.add_api_route(OWN_METRICS, metrics_handler)
+    root.add_api_route("/metrics", _text_of(metrics_of_all) if metrics_of_all else metrics_handler)
     app.include_router(root)
     add_user_route(app, plane.repository)
     _add_version_route(app, plane)
@@ -41,6 +54,13 @@ def application(plane: Plane) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _refuse_form)
     app.add_exception_handler(Exception, _give_up)
     return app
+
+
+def _text_of(metrics: MetricsText) -> Callable[[], Awaitable[Response]]:
+    async def text() -> Response:
+        return Response(await metrics(), media_type=CONTENT_TYPE_LATEST)
+
+    return text
 
 
 def _add_version_route(app: FastAPI, plane: Plane) -> None:
@@ -94,18 +114,18 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def rest_server(plane: Plane, taken: socket.socket, *, grace_s: float) -> AsyncIterator[None]:
-    """Answer REST requests on a port until the block ends, then end the requests that are under way."""
+async def rest_server(app: FastAPI, taken: Sequence[socket.socket], *, grace_s: float) -> AsyncIterator[None]:
+    """Answer REST requests on some ports until the block ends, then end the requests that are under way."""
     server = _Server(
         uvicorn.Config(
-            application(plane),
+            app,
             log_config=None,
             access_log=False,
             timeout_keep_alive=65,  # longer than the proxies before it, or they meet closed connections
             timeout_graceful_shutdown=int(grace_s),
         )
     )
-    running = asyncio.create_task(server.serve(sockets=[taken]))
+    running = asyncio.create_task(server.serve(sockets=list(taken)))
     await server.listens.wait()
     try:
         yield

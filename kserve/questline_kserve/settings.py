@@ -1,4 +1,4 @@
-"""What the serving process must be told: where it listens."""
+"""What the serving process must be told: where it listens, and as how many processes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,12 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from questline_core.settings import PlatformSettings
+
+PROCESS = "serving"
+"""Name under which the server announces itself in `run`."""
+
+GRACE_S = 10.0
+"""Requests that are under way when a process is told to end have this long."""
 
 
 class ServingSettings(PlatformSettings):
@@ -19,6 +25,9 @@ class ServingSettings(PlatformSettings):
     """Port of the V1 and V2 REST protocols."""
     serving_grpc_port: int = Field(default=8081, ge=1, le=65535)
     """Port of the V2 gRPC protocol."""
+
+    serving_processes: int = Field(default=1, ge=1, le=64)
+    """Processes that share both ports, one for each core that is the server's; each holds all models."""
 
     @property
     def rest_url(self) -> str:

@@ -44,6 +44,8 @@ class ServingFolder:
     """The folder as the serving process sees it: reads what is declared, writes what became of it."""
 
     root: Path
+    reports: str = "status"
+    """Folder in it that holds what became of each manifest: one of several processes reports aside."""
 
     @property
     def manifests(self) -> Path:
@@ -102,13 +104,18 @@ class ServingFolder:
         facts = {**asdict(status), "generation": generation, "pid": os.getpid()}
         write_atomically(self._status(status.name), json.dumps(facts))
 
-    def reported(self, name: str) -> tuple[ServiceStatus, str] | None:
-        """Read what the process that obeys now reported, and of which generation; None when it said nothing yet."""
+    def reported(self, name: str, *, by: int | None = None) -> tuple[ServiceStatus, str] | None:
+        """Read what a process reported, and of which generation; None when it said nothing yet.
+
+        Args:
+            name: of the manifest.
+            by: pid of the process; None for the one that obeys now.
+        """
         try:
             facts: dict[str, Any] = json.loads(self._status(name).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        if facts["pid"] != self.occupant():
+        if facts["pid"] != (by or self.occupant()):
             return None
         told = {field.name: facts[field.name] for field in fields(ServiceStatus)}
         told["revisions"] = tuple(RevisionStatus(**one) for one in facts["revisions"])
@@ -119,7 +126,7 @@ class ServingFolder:
         self._status(name).unlink(missing_ok=True)
 
     def _status(self, name: str) -> Path:
-        return self.root / "status" / f"{name}.json"
+        return self.root / self.reports / f"{name}.json"
 
 
 class FolderHost:

@@ -59,12 +59,13 @@ class ServingProcess:
         """What the process wrote, to either stream."""
         return (self.home / "log").read_text(encoding="utf-8")
 
-    def start(self, *arguments: str) -> None:
-        """Start the process; it is not ready yet."""
+    def start(self, *arguments: str, **settings: str) -> None:
+        """Start the process, with more settings from its environment; it is not ready yet."""
         environment = os.environ | {
             "QUESTLINE_HOME": str(self.home),
             "QUESTLINE_SERVING_REST_PORT": str(self.rest_port),
             "QUESTLINE_SERVING_GRPC_PORT": str(self.grpc_port),
+            **settings,
         }
         command = [str(Path(sys.executable).with_name("questline")), "serving", "run", *arguments]
         with (self.home / "log").open("ab") as log:
