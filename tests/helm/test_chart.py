@@ -217,3 +217,18 @@ def test_prometheus_and_probes_come_in_where_only_admin_keys_and_tls_do() -> Non
         "HTTPS"
     }
     assert "authorization" not in made["PodMonitoring", "game-serving"]["endpoints"][0]
+
+
+def test_traces_get_out_to_the_collector_where_one_is_named() -> None:
+    laptop = f"--values={CHART}/values-laptop.yaml"
+    made = [d for d in yaml.safe_load_all(template(laptop, "--set=addresses.otlp=http://tempo.seen:4317").stdout) if d]
+    told = {
+        name
+        for name, container in containers(made)
+        if {"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://tempo.seen:4317"} in container.get("env", [])
+    }
+    (policy,) = (d["spec"] for d in made if d["metadata"]["name"] == "game-traces")
+
+    assert {"game-gateway", "game-stream"} <= told
+    assert policy["egress"] == [{"ports": [{"protocol": "TCP", "port": 4317}]}]
+    assert "game-traces" not in template(laptop).stdout

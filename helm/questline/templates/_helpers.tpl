@@ -52,6 +52,10 @@ capabilities:
 - name: QUESTLINE_MODEL_STORE
   value: {{ . | quote }}
 {{- end }}
+{{- with .Values.addresses.otlp }}
+- name: OTEL_EXPORTER_OTLP_ENDPOINT
+  value: {{ . | quote }}
+{{- end }}
 {{- end }}
 
 {{- define "questline.env" -}}
