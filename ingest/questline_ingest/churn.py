@@ -12,9 +12,8 @@ import grpc
 from questline_core.errors import BadInput, NotReady
 from questline_core.lookup import UNKNOWN, Generation, Lookup
 from questline_ingest.gathered import Gathered, Observe
-from questline_ingest.open_inference import INFER, BadAnswer, ModelUnavailable, read_numbers, read_texts, write_request
-from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
-from questline_ingest.spend import CHANNEL_OPTIONS, REASONS
+from questline_ingest.open_inference import CHANNEL_OPTIONS, BadAnswer, OpenInference, read_numbers, read_texts
+from questline_ingest.pb.open_inference_pb2 import ModelInferResponse
 from questline_ingest.verdicts import Churn
 
 MODEL = "churn"
@@ -48,29 +47,19 @@ class MappedLookup:
             return None
 
 
-class OpenInferenceChurn:
+class RemoteLookup:
     """The lookup behind a V2 gRPC server."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
-        self._infer: grpc.aio.UnaryUnaryMultiCallable[ModelInferRequest, ModelInferResponse] = channel.unary_unary(
-            INFER,
-            request_serializer=ModelInferRequest.SerializeToString,
-            response_deserializer=ModelInferResponse.FromString,
-        )
+        self._model = OpenInference(channel, _read, model=MODEL)
 
     async def ask(self, rows: Sequence[str], *, timeout_s: float) -> list[Churn]:
-        """Look every player up in one request.
+        """Look every player up by one request.
 
         Raises:
             ModelUnavailable: reason timeout, unreachable, model_error or bad_answer.
         """
-        try:
-            request = write_request(MODEL, [{_PLAYER: player} for player in rows])
-            return _read(await self._infer(request, timeout=timeout_s), len(rows))
-        except grpc.aio.AioRpcError as error:
-            raise ModelUnavailable(MODEL, REASONS.get(error.code(), "model_error"), error.details() or "") from None
-        except BadAnswer as error:
-            raise ModelUnavailable(MODEL, "bad_answer", str(error)) from None
+        return await self._model.ask([{_PLAYER: player} for player in rows], timeout_s=timeout_s)
 
 
 class ChurnModel:
@@ -104,7 +93,7 @@ async def open_churn_model(
 ) -> AsyncIterator[ChurnModel]:
     """Connect to host:port when the first question comes that the snapshot cannot answer."""
     async with grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS) as channel:
-        remote = Gathered[str, Churn](OpenInferenceChurn(channel), name=MODEL, timeout_s=timeout_s, observe=observe)
+        remote = Gathered[str, Churn](RemoteLookup(channel), name=MODEL, timeout_s=timeout_s, observe=observe)
         yield ChurnModel(mapped, remote)
 
 

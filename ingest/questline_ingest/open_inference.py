@@ -1,9 +1,14 @@
-"""The two messages of the Open Inference Protocol that the gateway needs: rows in, columns of numbers out."""
+"""Ask a model over the Open Inference Protocol (V2 gRPC): rows in, columns of numbers and texts out."""
 
 from __future__ import annotations
 
+import asyncio
 import struct
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+import grpc
 
 from questline_core.errors import QuestlineError
 from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
@@ -12,6 +17,22 @@ INFER = "/inference.GRPCInferenceService/ModelInfer"
 
 Row = Mapping[str, float | str]
 """One value for each named input of a model."""
+
+CHANNEL_OPTIONS = (
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    # The default waits up to two minutes before it looks again for a model server that was restarted.
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.enable_http_proxy", 0),
+)
+
+_REASONS = {grpc.StatusCode.DEADLINE_EXCEEDED: "timeout", grpc.StatusCode.UNAVAILABLE: "unreachable"}
+_DROPPED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+"""How a question ends whose server goes away: the connection broke, or the server cancels what it has not begun."""
+_AGAIN_AFTER_S = (0.05, 0.15, 0.5, 0.5)
+"""Waits before a dropped question is asked again."""
+
+_Answer = TypeVar("_Answer")
 
 _NUMBERS = {"FP32": ("f", "fp32_contents"), "FP64": ("d", "fp64_contents")}
 
@@ -26,6 +47,59 @@ class ModelUnavailable(QuestlineError):
 
 class BadAnswer(ValueError):
     """Raised when a model's answer is not what the protocol and the model's signature promise."""
+
+
+class OpenInference(Generic[_Answer]):
+    """A model behind a V2 gRPC server.
+
+    Behind the address of a named version there may be several servers. What one of them drops because it goes away is
+    asked again, which changes nothing. gRPC's own retries are not enough: they spare a question over 256 KiB, and one
+    whose answer had begun.
+    """
+
+    def __init__(
+        self,
+        channel: grpc.aio.Channel,
+        read: Callable[[ModelInferResponse, int], list[_Answer]],
+        *,
+        model: str,
+        version: str = "",
+    ) -> None:
+        """Take what reads the answers to so many rows out of a response; it may raise `BadAnswer`."""
+        self._read, self._model, self._version = read, model, version
+        self._waits_s = _AGAIN_AFTER_S if version else ()
+        self._infer: grpc.aio.UnaryUnaryMultiCallable[ModelInferRequest, ModelInferResponse] = channel.unary_unary(
+            INFER,
+            request_serializer=ModelInferRequest.SerializeToString,
+            response_deserializer=ModelInferResponse.FromString,
+        )
+
+    async def ask(self, rows: Sequence[Row], *, timeout_s: float) -> list[_Answer]:
+        """Answer every row by one request.
+
+        Raises:
+            ModelUnavailable: reason timeout, unreachable, model_error or bad_answer.
+        """
+        try:
+            request = write_request(self._model, rows)
+            request.model_version = self._version
+            return self._read(await self._answer(request, timeout_s), len(rows))
+        except grpc.aio.AioRpcError as error:
+            detail = f"{error.code().name}: {error.details()}"
+            raise ModelUnavailable(self._model, _REASONS.get(error.code(), "model_error"), detail) from None
+        except BadAnswer as error:
+            raise ModelUnavailable(self._model, "bad_answer", str(error)) from None
+
+    async def _answer(self, request: ModelInferRequest, timeout_s: float) -> ModelInferResponse:
+        until = time.monotonic() + timeout_s
+        for wait_s in self._waits_s:
+            try:
+                return await self._infer(request, timeout=until - time.monotonic())
+            except grpc.aio.AioRpcError as error:
+                if error.code() not in _DROPPED:
+                    raise
+            await asyncio.sleep(wait_s)
+        return await self._infer(request, timeout=until - time.monotonic())
 
 
 def write_request(model: str, rows: Sequence[Row]) -> ModelInferRequest:

@@ -10,9 +10,9 @@ import grpc
 
 from questline_core.models.port import open_model_host
 from questline_ingest.gathered import Gathered, Observe
-from questline_ingest.open_inference import ModelUnavailable, Row
+from questline_ingest.open_inference import CHANNEL_OPTIONS, ModelUnavailable, Row
 from questline_ingest.revisions import Revision, Revisions
-from questline_ingest.spend import CHANNEL_OPTIONS, MODEL, OpenInferenceSpend
+from questline_ingest.spend import MODEL, spend_behind
 from questline_ingest.verdicts import Spend
 from questline_ingest.watcher import following
 
@@ -38,7 +38,7 @@ class SpendRouter:
         self._now = revisions
 
     def _open(self, revision: Revision) -> _Asked:
-        model = OpenInferenceSpend(self._channels[revision.address], model=revision.model, version=revision.version)
+        model = spend_behind(self._channels[revision.address], model=revision.model, version=revision.version)
         return Gathered(model, name=MODEL, timeout_s=self._timeout_s, observe=self._observe)
 
     async def ask(self, rows: Sequence[Row], *, players: Sequence[str], timeout_s: float) -> Sequence[Spend]:
