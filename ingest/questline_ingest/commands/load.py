@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -11,6 +12,7 @@ import typer
 
 if TYPE_CHECKING:
     from questline_ingest.client import Access
+    from questline_ingest.load.record import Record
 
 
 class AskFor(StrEnum):
@@ -62,17 +64,14 @@ def load(  # noqa: PLR0913 - each is an option of the command line
 
     from questline_ingest.load.job import Job, run_job
     from questline_ingest.load.plan import Plan
-    from questline_ingest.load.report import facts, show
     from questline_ingest.load.source import Marks, from_file, from_players
     from questline_ingest.pb import ingest_pb2 as pb
     from questline_ingest.settings import GatewaySettings
 
     settings = GatewaySettings.read(listen=address)
-    plan = Plan(calls_per_s=rate, ramp_to_per_s=ramp_to, duration_s=duration, max_calls=max_calls)
-    pool = from_file(replay) if replay else from_players(players, seed=seed)
     job = Job(
-        plan=plan,
-        pool=pool,
+        plan=Plan(calls_per_s=rate, ramp_to_per_s=ramp_to, duration_s=duration, max_calls=max_calls),
+        pool=from_file(replay) if replay else from_players(players, seed=seed),
         marks=Marks(title=title or settings.title, is_test=not real),
         per_call=batch,
         address=settings.listen,
@@ -82,13 +81,22 @@ def load(  # noqa: PLR0913 - each is an option of the command line
         timeout_s=timeout,
         door=_door(stream=stream, http=http),
     )
-    with Console(stderr=True).status(f"{plan.calls:,} calls over {duration:g} s to {settings.listen}"):
+    with Console(stderr=True).status(f"{job.plan.calls:,} calls over {duration:g} s to {job.address}"):
         record = run_job(job, processes=processes)
-    found = facts(record) | {"address": settings.listen, "generated": replay is None}
+    _tell(record, {"address": job.address, "generated": replay is None}, plot=plot, as_json=as_json)
+
+
+def _tell(record: Record, about: Mapping[str, object], *, plot: Path | None, as_json: bool) -> None:
+    """Draw and print what a run found, for a person or a program."""
+    from rich.console import Console
+
+    from questline_ingest.load.report import facts, show
+
     if plot:
         from questline_ingest.load.plot import draw
 
-        draw(record, plot, heading=f"{record.calls:,} calls to {settings.listen}")
+        draw(record, plot, heading=f"{record.calls:,} calls to {about['address']}")
+    found = {**facts(record), **about}
     if as_json:
         print(json.dumps(found))
     else:

@@ -87,24 +87,19 @@ def simulate(  # noqa: PLR0913 - each is an option of the command line
         scenario=scenario,
         scenario_from=scenario_from.date() if scenario_from else None,
     )
+    made: dict[str, Any] = {"generated": True, "world": asdict(world)}
     window = _window(day, since, until)
-    done: dict[str, Any] = {"generated": True, "world": asdict(world)}
     if out:
-        done |= _write(world, window, out)
+        made |= _write(world, window, out)
     if send:
-        done |= _send(world, window, address, acks)
+        made |= _send(world, window, address, acks)
     if truth:
-        done |= _truth(world, truth, draws)
+        made |= _truth(world, truth, draws)
     if check:
-        done |= _check(world)
+        made |= _check(world)
     if not (out or send or truth or check):
-        done |= _summarise(world, window)
-    if as_json:
-        print(json.dumps(done, default=str))
-    else:
-        _tell(done)
-    if not done.get("met", True):
-        raise typer.Exit(1)
+        made |= _summarise(world, window)
+    _tell(made, as_json=as_json)
 
 
 def _window(day: datetime | None, since: datetime | None, until: datetime | None) -> Days | None:
@@ -225,11 +220,16 @@ def _noting(acks: Path | None) -> Iterator[OnAnswers | None]:
         yield note
 
 
-def _tell(done: dict[str, Any]) -> None:
-    """Tell a person what was made, where it went, and what was judged."""
-    print(_told(done))
-    if "targets" in done:
-        _show_targets(done["targets"])
+def _tell(done: dict[str, Any], *, as_json: bool) -> None:
+    """Tell a person or a program what was made, where it went, and what was judged; a figure that is missed fails."""
+    if as_json:
+        print(json.dumps(done, default=str))
+    else:
+        print(_told(done))
+        if "targets" in done:
+            _show_targets(done["targets"])
+    if not done.get("met", True):
+        raise typer.Exit(1)
 
 
 def _show_targets(found: Sequence[dict[str, Any]]) -> None:
