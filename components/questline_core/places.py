@@ -18,7 +18,9 @@ def is_bucket(uri: str) -> bool:
 
 
 def local_path(uri: str) -> Path:
-    """Give the folder or file that a URI names on this machine.
+    """Give the folder or file that a URI names on this machine, with links as they are.
+
+    Where KServe shows a model's image, a link leads through another process's root, which only the system can follow.
 
     Raises:
         BadInput: it names a bucket.
@@ -26,7 +28,7 @@ def local_path(uri: str) -> Path:
     parts = urlsplit(uri)
     if is_bucket(uri):
         raise BadInput(f"{uri} is no folder of this machine; give a path or file:///path")
-    return Path(url2pathname(parts.path) if parts.scheme else uri).expanduser().resolve()
+    return Path(url2pathname(parts.path) if parts.scheme else uri).expanduser().absolute()
 
 
 def deliver(source: Path, uri: str) -> None:

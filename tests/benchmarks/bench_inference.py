@@ -11,16 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from questline_core.features.online import NUMBERS, TEXTS
-from questline_core.models.store import FAST, load, publish
-from questline_core.spend.examples import SCHEMA
-from questline_core.spend.training import train
+from questline_core.models.store import FAST, load
+from questline_core.testing.spend_models import publish_random_model
 from questline_kserve.version import Version, load_version
 
-ROWS = 2000
 SIZES = (1, 8, 64)
 
 
@@ -31,10 +27,7 @@ def main() -> None:
     calls = parser.parse_args().calls
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        _examples(folder / "examples")
-        train(folder / "examples", folder / "model", epochs=1, seed=1)
-        (folder / "metrics.json").write_text("{}")
-        uri = publish(folder / "model", folder / "metrics.json", store=name, name="spend", lineage={}).uri
+        uri = publish_random_model(folder, store=name).uri
         golden = json.loads((folder / "model" / "golden.json").read_text())
         fast = load_version(uri)
         (Path(load(uri).uri) / FAST).unlink()
@@ -43,17 +36,6 @@ def main() -> None:
         columns = _columns(golden, size)
         before, after = _median(plain, columns, calls), _median(fast, columns, calls)
         print(f"{size:3} rows: SavedModel {before:7.1f} µs, ONNX {after:7.1f} µs, ratio {before / after:5.1f}")
-
-
-def _examples(folder: Path) -> None:
-    """Write rows of random numbers: what an answer costs does not depend on what was learned."""
-    folder.mkdir()
-    random = np.random.default_rng(1)
-    columns: dict[str, Any] = {name: random.gamma(1.0, 5.0, ROWS) for name in NUMBERS}
-    columns |= {name: random.choice([f"word {number}" for number in range(40)], ROWS) for name in TEXTS}
-    columns |= {"spend": np.where(random.random(ROWS) < 0.1, 5.0, 0.0)}
-    columns |= {"player": [f"p{row}" for row in range(ROWS)], "at_micros": np.arange(ROWS)}
-    pq.write_table(pa.table(columns).select(SCHEMA.names).cast(SCHEMA), folder / "train.parquet")
 
 
 def _columns(golden: list[dict[str, Any]], size: int) -> dict[str, Any]:

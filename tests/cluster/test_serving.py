@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -24,12 +23,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from questline_core.errors import NotReady
-from questline_core.models.cluster import OWNER, ClusterHost, open_cluster
+from questline_core.errors import BadInput, NotReady
+from questline_core.models.cluster import OWNER, ClusterHost
 from questline_core.models.cluster_api import DEPLOYMENTS, SERVICES
-from questline_core.models.manifests import spend_service
+from questline_core.models.manifests import API_VERSION, DEPLOYMENT_MODE, KIND, spend_service
 from questline_core.models.moves import Patience, dark, drop, promote, rollback, shift
 from questline_core.models.port import Manifest
+from questline_core.testing.kubectl import forwarded
+from questline_core.testing.kubectl import kubectl as kubectl_in
 from questline_ingest.revisions import Revision, Revisions
 from questline_kserve.testing.clients import answers_of_all_clients
 
@@ -43,6 +44,8 @@ SETTLED_S = 2.0
 """The gateway follows a change within this time."""
 HOLD_S = 10.0
 PATIENCE = Patience(limit_s=400)
+
+kubectl = partial(kubectl_in, NAMESPACE)
 
 
 class Answer(NamedTuple):
@@ -76,25 +79,6 @@ class Phases:
         began = time.time()
         yield
         self.moved[name] = (began, time.time())
-
-
-def kubectl(*arguments: str, given: str | None = None, timeout_s: float = 120, check: bool = True) -> str:
-    command = ["kubectl", "-n", NAMESPACE, *arguments]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=False, timeout=timeout_s)
-    if check:
-        assert done.returncode == 0, f"{command}: {done.stderr}{done.stdout}"
-    return done.stdout + ("" if check else done.stderr)
-
-
-@pytest.fixture(scope="module")
-def host() -> ClusterHost:
-    if "KUBECONFIG" not in os.environ:
-        pytest.skip("no cluster: KUBECONFIG is not set")
-    if not shutil.which("kubectl"):
-        pytest.skip("kubectl is not installed")
-    if "NotFound" in kubectl("get", "namespace", NAMESPACE, check=False):
-        pytest.skip(f"the cluster has no namespace {NAMESPACE}; run tests/cluster/prepare.sh on a cluster for tests")
-    return open_cluster(NAMESPACE)
 
 
 def version(revision: str) -> Manifest:
@@ -194,7 +178,10 @@ def test_every_command_of_the_runbook_does_what_it_says(host: ClusterHost, servi
 
 @pytest.mark.skipif(not find_spec("tritonclient"), reason="tritonclient is not installed")
 def test_all_clients_get_equal_answers(serving_v1: None) -> None:
-    with forwarded("svc/spend-v1-predictor", 80) as rest, forwarded("svc/spend-v1-predictor", 8081) as grpc:
+    with (
+        forwarded(NAMESPACE, "svc/spend-v1-predictor", 80) as rest,
+        forwarded(NAMESPACE, "svc/spend-v1-predictor", 8081) as grpc,
+    ):
         answers = answers_of_all_clients(rest, grpc)
 
     assert len(answers) == 5
@@ -210,16 +197,35 @@ def test_kubectl_takes_the_manifests_as_they_are(host: ClusterHost) -> None:
     }
 
 
-@contextmanager
-def forwarded(target: str, port: int) -> Iterator[str]:
-    """Reach a port in the cluster from here; gives host:port."""
-    command = ["kubectl", "-n", NAMESPACE, "port-forward", target, f":{port}"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout
-        found = re.search(r"127\.0\.0\.1:\d+", process.stdout.readline())
-        assert found
-        yield found[0]
-        process.terminate()
+@pytest.mark.parametrize("mode", ["Knative", "Serverless"])
+def test_what_kserve_says_of_its_knative_mode_here(host: ClusterHost, mode: str) -> None:
+    """As README.md of the room `kserve` tells it: taken by the API server, with no word of the revisions."""
+    predictor = version("v1")["spec"]["predictor"]
+    del predictor["name"]  # KServe counts the revisions itself there
+    of_mode = {
+        "apiVersion": API_VERSION,
+        "kind": KIND,
+        "metadata": {"name": "knative", "annotations": {DEPLOYMENT_MODE: mode}},
+        "spec": {"predictor": predictor | {"canaryTrafficPercent": 20}},
+    }
+    two_named = {
+        **of_mode,
+        "spec": version("v1")["spec"] | {"canary": [{"predictor": version("v2")["spec"]["predictor"]}]},
+    }
+
+    denied = kubectl("apply", "-f", "-", given=json.dumps(two_named), check=False)
+    kubectl("apply", "-f", "-", given=json.dumps(of_mode))
+    try:
+        rejected = partial(kubectl, "get", "events", "--field-selector=involvedObject.name=knative")
+        until(lambda: "ServerlessModeRejected" in rejected(), "KServe's word", timeout_s=60)
+        status = json.loads(kubectl("get", "isvc", "knative", "-o", "json"))["status"]
+        with pytest.raises(BadInput, match="must be 'Standard'"):
+            host.status("knative")
+    finally:
+        kubectl("delete", "isvc", "knative")
+
+    assert "canary is only supported in Standard deployment mode" in denied
+    assert (status["deploymentMode"], status.get("components")) == ("Knative", None)
 
 
 def commands(page: str) -> Iterator[tuple[str, str]]:

@@ -9,10 +9,25 @@ import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 
+import fsspec
 import httpx
 import pytest
+from gcsfs.core import GCSFileSystem
 
 START_S = 30.0
+
+
+@contextmanager
+def asked_by_gcsfs(url: str) -> Iterator[None]:
+    """Let `gs://` mean the server at this URL, without a look for Google's credentials and features."""
+    usual = fsspec.get_filesystem_class("gs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STORAGE_EMULATOR_HOST", url)
+        patch.setitem(fsspec.config.conf, "gs", {"token": "anon"})
+        fsspec.register_implementation("gs", GCSFileSystem, clobber=True)
+        GCSFileSystem.clear_instance_cache()
+        yield
+    fsspec.register_implementation("gs", usual, clobber=True)
 
 
 @contextmanager

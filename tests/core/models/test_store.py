@@ -8,13 +8,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import gcsfs
 import pytest
 
 from questline_core import places
 from questline_core.errors import BadInput, NotReady
 from questline_core.models.store import check_files, checksums, latest, load, publish, versions
-from questline_core.testing.cloud_storage import storage_or_skip
+from questline_core.testing.cloud_storage import asked_by_gcsfs, storage_or_skip
 
 
 @pytest.fixture
@@ -132,12 +131,9 @@ def test_a_file_url_is_a_folder(model: Path, store: str) -> None:
 
 
 @pytest.fixture
-def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    with storage_or_skip("models") as url:
-        monkeypatch.setenv("STORAGE_EMULATOR_HOST", url)
-        gcsfs.GCSFileSystem.clear_instance_cache()
+def bucket() -> Iterator[str]:
+    with storage_or_skip("models") as url, asked_by_gcsfs(url):
         yield "gs://models"
-    gcsfs.GCSFileSystem.clear_instance_cache()
 
 
 def test_a_bucket_is_a_store_like_a_folder(model: Path, store: str, bucket: str) -> None:
