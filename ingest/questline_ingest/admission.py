@@ -31,6 +31,18 @@ class Admission:
         """Count a call of this size in, bytes, until the block ends.
 
         Raises:
+            Overloaded: as `enter`.
+        """
+        self.enter(size)
+        try:
+            yield
+        finally:
+            self.leave(size)
+
+    def enter(self, size: int) -> None:
+        """Count a call of this size in, bytes; `leave` must follow.
+
+        Raises:
             Overloaded: it does not fit beside the others, or they wait too long already.
         """
         if self.inflight_bytes + size > self._max_bytes:
@@ -39,7 +51,7 @@ class Admission:
         if self._behind_s() > self._max_wait_s:
             raise Overloaded("is behind with storing what came before", retry_after_s=_LATER_S)
         self.inflight_bytes += size
-        try:
-            yield
-        finally:
-            self.inflight_bytes -= size
+
+    def leave(self, size: int) -> None:
+        """End what `enter` began."""
+        self.inflight_bytes -= size

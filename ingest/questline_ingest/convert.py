@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from functools import partial
+from itertools import repeat
+from operator import concat, not_
+from types import MappingProxyType
+from typing import NamedTuple
 
 from google.protobuf.message import DecodeError
 
 from questline_core.broker.port import EVENT, REJECT, Message
 from questline_core.errors import BadInput
-from questline_core.events.checks import ORIGIN_CLIENT, Problem
+from questline_core.events.checks import ORIGIN_CLIENT, Columns, Problem
 from questline_core.events.days import day_of
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
@@ -19,6 +23,8 @@ from questline_ingest.verdicts import ChurnPrediction, Prediction, Verdict
 
 SOURCE = "gateway"
 _LONGEST_WORD = 128
+_EVENT_TAG, _SHORT = 0x0A, 0x80
+"""Before each event of a `SendRequest`, and the first length that takes two bytes."""
 _LONGEST_SHORT_ID = 123
 """Bytes of an id with which an answer is below 128 bytes, so that each length is one byte."""
 
@@ -27,8 +33,7 @@ UNREADABLE = Problem(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batch:
+class Batch(NamedTuple):
     """The events of one call."""
 
     events: Sequence[Event]
@@ -37,7 +42,7 @@ class Batch:
     """The bytes of every event, as they came."""
     models: Collection[int]
     """What is asked of every player: numbers of `Model`."""
-    unreadable: Mapping[int, Problem] = field(default_factory=dict)
+    unreadable: Mapping[int, Problem] = MappingProxyType({})
 
 
 def read_batch(raw: bytes) -> Batch:
@@ -46,6 +51,8 @@ def read_batch(raw: bytes) -> Batch:
     Raises:
         BadInput: these bytes are no `SendRequest`.
     """
+    if lone := _lone(raw):
+        return _read_one_by_one([lone], ())
     try:
         cut = RawSendRequest.FromString(raw)
     except DecodeError:
@@ -58,6 +65,15 @@ def read_batch(raw: bytes) -> Batch:
         return Batch(events=pb.SendRequest.FromString(raw).events, payloads=payloads, models=models)
     except DecodeError:
         return _read_one_by_one(payloads, models)
+
+
+def _lone(raw: bytes) -> bytes | None:
+    """Give the bytes of the event in a `SendRequest` that holds one of 128 bytes to 16 kB and nothing else."""
+    if len(raw) > _SHORT and raw[0] == _EVENT_TAG and raw[1] >= _SHORT > raw[2]:
+        size = raw[1] - _SHORT | raw[2] << 7
+        if size == len(raw) - 3:
+            return raw[3:]
+    return None
 
 
 def _read_one_by_one(payloads: Sequence[bytes], models: Collection[int]) -> Batch:
@@ -79,22 +95,24 @@ class Stamp:
     """
 
     def __init__(self, *, title: str, time_micros: int, trace: str, is_test: bool = False) -> None:
-        self.time_millis = str(time_micros // 1000)
+        self.time_micros, self.time_millis = time_micros, str(time_micros // 1000)
         self.trace = trace
-        self._title, self._time_micros, self._is_test = title, time_micros, is_test
+        self._title, self._is_test = title, is_test
         self._made: dict[tuple[bool, bool, str], bytes] = {}
 
-    def of(self, event: Event) -> bytes:
-        """Give the bytes for one event that keeps the contract."""
-        needs = not event.title, not event.origin, "" if event.event_date else day_of(event.event_timestamp)
-        made = self._made.get(needs)
-        if made is None:
-            made = self._made[needs] = self._make(*needs)
-        return made
+    def of(self, columns: Columns) -> list[bytes]:
+        """Give the bytes for each of these events, which keep the contract."""
+        days = [
+            "" if date else day_of(time) for date, time in zip(columns.event_date, columns.event_timestamp, strict=True)
+        ]
+        needs = list(zip(map(not_, columns.title), map(not_, columns.origin), days, strict=True))
+        for need in set(needs).difference(self._made):
+            self._made[need] = self._make(*need)
+        return [self._made[need] for need in needs]
 
     def _make(self, needs_title: bool, needs_origin: bool, date: str) -> bytes:
         return Event(
-            received_time=self._time_micros,
+            received_time=self.time_micros,
             trace=self.trace or None,
             is_test=self._is_test or None,
             title=self._title if needs_title else None,
@@ -103,18 +121,18 @@ class Stamp:
         ).SerializeToString()
 
 
-def event_message(event: Event, payload: bytes, stamp: Stamp) -> Message:
-    """Wrap an accepted event; the attribute `time` is when the gateway took it, milliseconds since 1970 UTC."""
-    return Message(
-        payload + stamp.of(event),
-        {
-            "kind": EVENT,
-            "id": event.event_id,
-            "name": event.event_name,
-            "time": stamp.time_millis,
-            "trace": stamp.trace or event.trace[:_LONGEST_WORD],
-        },
-    )
+_message = partial(tuple.__new__, Message)
+
+
+def event_messages(columns: Columns, payloads: Sequence[bytes], stamp: Stamp) -> list[Message]:
+    """Wrap accepted events; the attribute `time` is when the gateway took them, milliseconds since 1970 UTC."""
+    time = stamp.time_millis
+    traces = repeat(stamp.trace) if stamp.trace else [trace[:_LONGEST_WORD] for trace in columns.trace]
+    attributes = [
+        {"kind": EVENT, "id": event_id, "name": name, "time": time, "trace": trace}
+        for event_id, name, trace in zip(columns.event_id, columns.event_name, traces, strict=False)
+    ]
+    return list(map(_message, zip(map(concat, payloads, stamp.of(columns)), attributes, strict=True)))
 
 
 def reject_message(payload: bytes, problem: Problem, *, event: Event, title: str, time_micros: int) -> Message:

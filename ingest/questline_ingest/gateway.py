@@ -5,19 +5,19 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
 from questline_core.broker.port import Broker, Message
 from questline_core.errors import BadInput
-from questline_core.events.checks import Problem, check
+from questline_core.events.checks import Columns, Problem, all_fine, check, columns_of
 from questline_core.pb.telemetry_pb2 import Event
 from questline_ingest.auth.keys import ANYONE, Caller
-from questline_ingest.convert import Batch, Stamp, event_message, reject_message
+from questline_ingest.convert import Batch, Stamp, event_messages, reject_message
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.predictions import ChurnPredictions, SpendPredictions
-from questline_ingest.recent import Key, Known, RecentIds, Ticket, key_of
+from questline_ingest.recent import Key, Known, RecentIds, Ticket, keys_of
 from questline_ingest.served import ServedSample
 from questline_ingest.storing import Committed, Storing
 from questline_ingest.tracing import Tracing
@@ -47,9 +47,9 @@ class Sorting:
 
     ticket: Ticket
     messages: list[Message] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
+    ids: Sequence[str] = ()
     """Of the events that are stored by this call."""
-    claimed: list[Key] = field(default_factory=list)
+    claimed: Sequence[Key] = ()
     problems: dict[int, Problem] = field(default_factory=dict)
     """By index, the events that break the contract."""
     copies: dict[int, Ticket | None] = field(default_factory=dict)
@@ -84,6 +84,16 @@ class Answered(NamedTuple):
     churns: Mapping[int, ChurnPrediction]
 
 
+class Begun(NamedTuple):
+    """A call whose events are on their way to the broker, and whose players the models are being asked about."""
+
+    batch: Batch
+    caller: Caller
+    sorting: Sorting
+    storing: asyncio.Future[Refusal | None]
+    predicting: asyncio.Future[tuple[dict[int, Prediction], dict[int, ChurnPrediction]]] | None
+
+
 class Ask(Protocol[_Prediction]):
     """Predicts for the players of events, and never raises."""
 
@@ -111,6 +121,7 @@ class Gateway:
         self._title, self._max_batch_events = title, max_batch_events
         self.storing = Storing(broker, committed=committed)
         self.sample, self._tracing = sample, tracing
+        self._stamped = ("", False, "", 0), Stamp(title="", time_micros=0, trace="")
         self.counts = Counts()
         self.reasons: Counter[str] = Counter()
         """Rejected and refused events by reason."""
@@ -127,17 +138,58 @@ class Gateway:
         Raises:
             BadInput: the batch is empty or too large.
         """
-        self._require_size(len(batch.events))
-        with self._tracing.call(trace, events=len(batch.events)) as kept:
-            return await self._accept(batch, kept, budget, caller)
+        return await self.answered(self.begin(batch, trace=trace, budget=budget, caller=caller))
 
-    async def _accept(self, batch: Batch, trace: str, budget: Budget, caller: Caller) -> Answered:
-        sorting = self._sort(batch, trace, caller)
-        storing = self._store(sorting)
+    def begin(
+        self,
+        batch: Batch,
+        *,
+        trace: str,
+        budget: Budget,
+        caller: Caller = ANYONE,
+        let_go: Callable[[], None] = lambda: None,
+    ) -> Begun:
+        """Do without waiting what `accept` does before it waits; `answered` gives the rest, and may be left out.
+
+        Args:
+            batch: as `accept`, and `trace`, `budget`, `caller` too.
+            trace: see there.
+            budget: see there.
+            caller: see there.
+            let_go: is told once, when nothing of the call is worked on any more.
+
+        Raises:
+            BadInput: as `accept`.
+        """
+        self._require_size(len(batch.events))
+        span = self._tracing.begin(trace, events=len(batch.events))
+        try:
+            sorting = self._sort(batch, span.traceparent, caller)
+        except Exception as error:
+            span.end(error)
+            raise
+        predicting = None
         # What models say of players is said to the title of this installation only.
-        if not batch.models or caller.title not in {"", self._title}:
+        if batch.models and caller.title in {"", self._title}:
+            predicting = asyncio.gather(*self._predict(batch, sorting, budget))
+
+        def end(_: object = None) -> None:
+            span.end()
+            let_go()
+
+        def settled() -> None:
+            if predicting and not predicting.done():
+                predicting.add_done_callback(end)
+            else:
+                end()
+
+        return Begun(batch, caller, sorting, self._store(sorting, settled), predicting)
+
+    async def answered(self, begun: Begun) -> Answered:
+        """Wait for what was begun, and say what became of it."""
+        batch, caller, sorting, storing, predicting = begun
+        if not predicting:
             return Answered(await self._verdicts(batch, sorting, storing), {}, {})
-        predicting = asyncio.gather(*self._predict(batch, sorting, budget))
         try:
             verdicts = await self._verdicts(batch, sorting, storing)
             spends, churns = await predicting
@@ -176,41 +228,64 @@ class Gateway:
 
     def _sort(self, batch: Batch, trace: str, caller: Caller) -> Sorting:
         sorting = Sorting(ticket=asyncio.get_running_loop().create_future())
-        now = time.time_ns() // 1000
-        stamp = Stamp(title=caller.title or self._title, time_micros=now, trace=trace, is_test=caller.is_test)
+        stamp = self._stamp(caller, trace)
+        columns, payloads = columns_of(batch.events), batch.payloads
+        if batch.unreadable or _any_foreign(columns, caller) or not all_fine(columns, batch.events, payloads):
+            self._set_aside(batch, sorting, caller, stamp)
+        places = [place for place in range(len(payloads)) if place not in sorting.problems]
+        claimed = self._claim(places, columns.event_id, sorting)
+        if len(claimed) < len(payloads):
+            columns, payloads = columns.at(claimed), [payloads[place] for place in claimed]
         try:
-            for index, (event, payload) in enumerate(zip(batch.events, batch.payloads, strict=True)):
-                problem = batch.unreadable.get(index) or check(event, payload) or _foreign(event, caller)
-                if problem:
-                    sorting.problems[index] = problem
-                    sorting.messages.append(
-                        reject_message(payload, problem, event=event, title=caller.title, time_micros=now)
-                    )
-                    continue
-                self._claim(index, event, payload, sorting, stamp)
+            sorting.messages += event_messages(columns, payloads, stamp)
         except BaseException:
             self._recent.settle(sorting.claimed, sorting.ticket, durable=False)
             raise
         return sorting
 
-    def _claim(self, index: int, event: Event, payload: bytes, sorting: Sorting, stamp: Stamp) -> None:
-        event_id = event.event_id
-        key = key_of(event_id)
-        known = self._recent.claim(key, sorting.ticket)
-        if known is Known.NEW:
-            sorting.ids.append(event_id)
-            sorting.claimed.append(key)
-            sorting.messages.append(event_message(event, payload, stamp))
-        else:
-            sorting.copies[index] = None if known is Known.DURABLE else known
+    def _stamp(self, caller: Caller, trace: str) -> Stamp:
+        """Give the stamp of a call, which calls of one millisecond share."""
+        now = time.time_ns() // 1000
+        kind = caller.title or self._title, caller.is_test, trace, now // 1000
+        if kind != self._stamped[0]:
+            title, is_test, trace, _ = kind
+            self._stamped = kind, Stamp(title=title, time_micros=now, trace=trace, is_test=is_test)
+        return self._stamped[1]
 
-    def _store(self, sorting: Sorting) -> asyncio.Future[Refusal | None]:
+    def _set_aside(self, batch: Batch, sorting: Sorting, caller: Caller, stamp: Stamp) -> None:
+        """Find the events that break the contract, which go to the reject store."""
+        for index, (event, payload) in enumerate(zip(batch.events, batch.payloads, strict=True)):
+            problem = batch.unreadable.get(index) or check(event, payload) or _foreign(event.title, caller)
+            if problem:
+                sorting.problems[index] = problem
+                sorting.messages.append(
+                    reject_message(payload, problem, event=event, title=caller.title, time_micros=stamp.time_micros)
+                )
+
+    def _claim(self, places: Sequence[int], event_ids: Sequence[str], sorting: Sorting) -> Sequence[int]:
+        """Claim the ids of the events at these places, and tell the places of those that this call stores."""
+        if len(places) < len(event_ids):
+            event_ids = [event_ids[place] for place in places]
+        keys = keys_of(event_ids)
+        if not self._recent.claim_all(keys, sorting.ticket):
+            known = [self._recent.claim(key, sorting.ticket) for key in keys]
+            new = [number for number, one in enumerate(known) if one is Known.NEW]
+            for place, one in zip(places, known, strict=True):
+                if one is not Known.NEW:
+                    sorting.copies[place] = None if one is Known.DURABLE else one
+            places, keys = [places[number] for number in new], [keys[number] for number in new]
+            event_ids = [event_ids[number] for number in new]
+        sorting.claimed, sorting.ids = keys, event_ids
+        return places
+
+    def _store(self, sorting: Sorting, settled: Callable[[], None]) -> asyncio.Future[Refusal | None]:
         """Publish the call's messages, all or none; the counts follow even if nobody waits for the answer."""
         done: asyncio.Future[Refusal | None] = asyncio.get_running_loop().create_future()
 
         def settle(refusal: Refusal | None) -> None:
             self._recent.settle(sorting.claimed, sorting.ticket, durable=refusal is None)
             self._count(sorting, refusal)
+            settled()
             if not done.done():  # else the call was abandoned
                 done.set_result(refusal)
 
@@ -252,9 +327,13 @@ class Gateway:
         )
 
 
-def _foreign(event: Event, caller: Caller) -> Problem | None:
+def _any_foreign(columns: Columns, caller: Caller) -> bool:
+    return bool(caller.title) and any(_foreign(title, caller) for title in set(columns.title))
+
+
+def _foreign(title: str, caller: Caller) -> Problem | None:
     """Find that an event names another title than its caller's."""
-    if not caller.title or event.title in {"", caller.title}:
+    if not caller.title or title in {"", caller.title}:
         return None
     return Problem(
         reason="wrong_title", field="title", message="the key is of another title; leave title empty or use its own key"

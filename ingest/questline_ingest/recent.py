@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from asyncio import Future
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from hashlib import blake2b
 
@@ -30,6 +30,11 @@ def key_of(event_id: str) -> Key:
     return event_id if len(event_id) <= _LONGEST_KEPT else blake2b(event_id.encode(), digest_size=16).digest()
 
 
+def keys_of(event_ids: Sequence[str]) -> Sequence[Key]:
+    """Shorten ids as `key_of` does."""
+    return event_ids if max(map(len, event_ids), default=0) <= _LONGEST_KEPT else list(map(key_of, event_ids))
+
+
 class Window:
     """A set of keys that forgets the oldest beyond its limit.
 
@@ -48,14 +53,13 @@ class Window:
     def __contains__(self, key: Key) -> bool:
         return key in self.keys
 
-    def add(self, key: Key) -> None:
-        """Remember a key as the newest, unless it is known."""
-        if key in self.keys:
-            return
-        if len(self._order) == self._limit:
+    def add(self, *keys: Key) -> None:
+        """Remember keys as the newest, the last of them as the very newest, unless they are known."""
+        fresh = [key for key in dict.fromkeys(keys) if key not in self.keys]
+        self._order.extend(fresh)
+        self.keys.update(fresh)
+        while len(self._order) > self._limit:
             self.keys.discard(self._order.popleft())
-        self._order.append(key)
-        self.keys.add(key)
 
 
 class RecentIds:
@@ -64,8 +68,17 @@ class RecentIds:
     def __init__(self, limit: int, ids: Iterable[str] = ()) -> None:
         self._durable = Window(limit)
         self._pending: dict[Key, Ticket] = {}
-        for event_id in ids:
-            self._durable.add(key_of(event_id))
+        self._durable.add(*map(key_of, ids))
+
+    def claim_all(self, keys: Sequence[Key], ticket: Ticket) -> bool:
+        """Claim ids for the publish of this ticket if each is new and named once, and tell so; else claim none."""
+        if not (self._durable.keys.isdisjoint(keys) and self._pending.keys().isdisjoint(keys)):
+            return False
+        claims = dict.fromkeys(keys, ticket)
+        if len(claims) < len(keys):
+            return False
+        self._pending.update(claims)
+        return True
 
     def claim(self, key: Key, ticket: Ticket) -> Known | Ticket:
         """Claim an id for the publish of this ticket.
@@ -86,6 +99,6 @@ class RecentIds:
         """End the claims of a ticket: remember the ids if they are durable now, and tell everyone who waits."""
         for key in keys:
             del self._pending[key]
-            if durable:
-                self._durable.add(key)
+        if durable:
+            self._durable.add(*keys)
         ticket.set_result(durable)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import suppress
+from functools import partial
 
 import grpc
 import structlog
@@ -14,7 +15,7 @@ from questline_core.errors import QuestlineError
 from questline_ingest.admission import Admission, Overloaded
 from questline_ingest.auth.gate import Gate, NotAllowed, RateLimited
 from questline_ingest.convert import read_batch, write_answers, write_turned_away
-from questline_ingest.gateway import Budget, Gateway
+from questline_ingest.gateway import Begun, Budget, Gateway
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.status import NEUTRAL, SERVER_TIME, STATUS, trailing_metadata
 from questline_ingest.tracing import traceparent
@@ -55,7 +56,8 @@ class IngestService:
     async def send(self, raw: bytes, context: Context) -> bytes:
         """Answer one `Send` call; unknown errors are logged here, once, and leave with a neutral text."""
         try:
-            answer = await self._answer(raw, context, self._budget(context))
+            begun = self._begin(raw, _Shown(context), self._budget(context))
+            answer = write_answers(*await self._gateway.answered(begun))
         except QuestlineError as error:
             return _failed(context, error)
         except Exception:
@@ -64,11 +66,11 @@ class IngestService:
         context.set_trailing_metadata(((SERVER_TIME, str(time.time_ns() // 1000)),))
         return answer
 
-    async def stream(self, requests: AsyncIterator[bytes], context: Context) -> None:
+    async def stream(self, _requests: AsyncIterator[bytes], context: Context) -> None:
         """Answer the requests of a `Stream` in their order; many are worked on at once."""
-        answers: asyncio.Queue[asyncio.Task[bytes] | None] = asyncio.Queue(_ANSWERS_WAITING)
-        writing = asyncio.create_task(_write(answers, context))
-        reading = asyncio.create_task(self._read(answers, requests, context))
+        answers: asyncio.Queue[bytes | Begun | None] = asyncio.Queue(_ANSWERS_WAITING)
+        writing = asyncio.create_task(self._write(answers, context))
+        reading = asyncio.create_task(self._read(answers, context))
         self._streams.add(reading)
         try:
             if self._leaving:
@@ -88,34 +90,39 @@ class IngestService:
         for reading in self._streams:
             reading.cancel()
 
-    async def _read(
-        self, answers: asyncio.Queue[asyncio.Task[bytes] | None], requests: AsyncIterator[bytes], context: Context
-    ) -> None:
-        async for raw in requests:
-            await answers.put(asyncio.create_task(self._answer_always(raw, context)))
+    async def _read(self, answers: asyncio.Queue[bytes | Begun | None], context: Context) -> None:
+        shown = _Shown(context)
+        while isinstance(raw := await context.read(), bytes):
+            try:
+                begun: bytes | Begun = self._begin(raw, shown, self._longest)
+            except Exception as error:  # noqa: BLE001 - the stream goes on whatever the request is
+                begun = _turned_away(error, len(raw))
+            await answers.put(begun)
 
-    async def _answer_always(self, raw: bytes, context: Context) -> bytes:
-        """Answer one request of a stream, which goes on whatever the request is."""
+    async def _write(self, answers: asyncio.Queue[bytes | Begun | None], context: Context) -> None:
+        while (begun := await answers.get()) is not None:
+            await context.write(begun if isinstance(begun, bytes) else await self._finished(begun))
+
+    async def _finished(self, begun: Begun) -> bytes:
         try:
-            return await self._answer(raw, context, self._longest)
-        except QuestlineError as error:
-            reason = _REASONS.get(type(error), "malformed")
-            return write_turned_away(reason, str(error), retry_after_s=getattr(error, "retry_after_s", None))
-        except Exception:
-            log.exception("request of a stream failed", bytes=len(raw))
-            return write_turned_away("internal", NEUTRAL, retry_after_s=1.0)
+            return write_answers(*await self._gateway.answered(begun))
+        except Exception as error:  # noqa: BLE001 - as above
+            return _turned_away(error, sum(map(len, begun.batch.payloads)))
 
-    async def _answer(self, raw: bytes, context: Context, budget: Budget) -> bytes:
+    def _begin(self, raw: bytes, shown: _Shown, budget: Budget) -> Begun:
+        """Do what needs no waiting, in no task of its own."""
         # Asked for every request of a stream: a key that is revoked ends at once.
-        told = dict(context.invocation_metadata() or ())
-        caller = self._gate.caller(_key(told), peer=context.peer)
-        with self._admission.admit(len(raw)):
+        caller = self._gate.caller(shown.key, peer=shown.peer)
+        size = len(raw)
+        self._admission.enter(size)
+        leave = partial(self._admission.leave, size)
+        try:
             batch = read_batch(raw)
             self._gate.spend(caller, len(batch.events))
-            answered = await self._gateway.accept(
-                batch, trace=traceparent(told.get("traceparent")), budget=budget, caller=caller
-            )
-            return write_answers(*answered)
+            return self._gateway.begin(batch, trace=shown.trace, budget=budget, caller=caller, let_go=leave)
+        except BaseException:
+            leave()
+            raise
 
     def _budget(self, context: Context) -> Budget:
         remaining: float | None = context.time_remaining()
@@ -125,9 +132,23 @@ class IngestService:
         return Budget(spend_s=min(self._longest.spend_s, most_s), churn_s=min(self._longest.churn_s, most_s))
 
 
-async def _write(answers: asyncio.Queue[asyncio.Task[bytes] | None], context: Context) -> None:
-    while (answer := await answers.get()) is not None:
-        await context.write(await answer)
+class _Shown:
+    """What a call shows beside its requests, read once for all of them."""
+
+    def __init__(self, context: Context) -> None:
+        told = dict(context.invocation_metadata() or ())
+        self.key = str(told.get("x-api-key") or told.get("authorization") or "")
+        self.trace = traceparent(told.get("traceparent"))
+        self.peer = context.peer
+
+
+def _turned_away(error: Exception, size: int) -> bytes:
+    """Answer a request of a stream that has no answers; unknown errors are logged here, once."""
+    if isinstance(error, QuestlineError):
+        reason = _REASONS.get(type(error), "malformed")
+        return write_turned_away(reason, str(error), retry_after_s=getattr(error, "retry_after_s", None))
+    log.error("request of a stream failed", bytes=size, exc_info=error)
+    return write_turned_away("internal", NEUTRAL, retry_after_s=1.0)
 
 
 def _failed(context: Context, error: QuestlineError) -> bytes:
@@ -147,10 +168,3 @@ def _ended(context: Context, code: grpc.StatusCode, details: str) -> bytes:
     context.set_code(code)
     context.set_details(details)
     return b""
-
-
-Told = Mapping[str, str | bytes]
-
-
-def _key(told: Told) -> str:
-    return str(told.get("x-api-key") or told.get("authorization") or "")

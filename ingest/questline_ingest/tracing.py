@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, contextmanager, nullcontext
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 
-from opentelemetry.trace import SpanKind, Tracer, format_span_id, format_trace_id
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, format_span_id, format_trace_id
 
-from questline_core.tracing import open_tracer, spanned, told_context
+from questline_core.tracing import open_tracer, told_context
 
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 _SERVICE, _SPAN = "questline-gateway", "questline.ingest.accept"
@@ -20,28 +20,42 @@ def traceparent(told: object) -> str:
     return told if isinstance(told, str) and _TRACEPARENT.fullmatch(told) else ""
 
 
+class CallSpan:
+    """Of one call, from when it is read until nothing of it is worked on.
+
+    Attributes:
+        traceparent: what is kept with the events of the call.
+    """
+
+    def __init__(self, traceparent: str, span: Span | None = None) -> None:
+        self.traceparent, self._span = traceparent, span
+
+    def end(self, error: Exception | None = None) -> None:
+        """End the span, if there is one."""
+        if self._span:
+            if error:
+                self._span.set_status(StatusCode.ERROR, type(error).__name__)
+            self._span.end()
+
+
 class Tracing:
     """Makes a span for each call, or none."""
 
     def __init__(self, tracer: Tracer | None) -> None:
         self._tracer = tracer
 
-    def call(self, told: str, *, events: int) -> AbstractContextManager[str]:
-        """Span the block, and give the traceparent that is kept with the events of a call.
+    def begin(self, told: str, *, events: int) -> CallSpan:
+        """Begin the span of a call; it must be ended.
 
         Args:
             told: the traceparent of the client; empty when it sent none.
             events: in the call. A span tells counts and times, and nothing of any player.
         """
-        return _spanned(self._tracer, told, events) if self._tracer else nullcontext(told)
-
-
-@contextmanager
-def _spanned(tracer: Tracer, told: str, events: int) -> Iterator[str]:
-    parent, counts = told_context(told), {"questline.events": events}
-    with spanned(tracer, _SPAN, kind=SpanKind.SERVER, parent=parent, attributes=counts) as span:
+        if not self._tracer:
+            return CallSpan(told)
+        span = self._tracer.start_span(_SPAN, told_context(told), SpanKind.SERVER, {"questline.events": events})
         own = span.get_span_context()
-        yield f"00-{format_trace_id(own.trace_id)}-{format_span_id(own.span_id)}-{own.trace_flags:02x}"
+        return CallSpan(f"00-{format_trace_id(own.trace_id)}-{format_span_id(own.span_id)}-{own.trace_flags:02x}", span)
 
 
 @asynccontextmanager

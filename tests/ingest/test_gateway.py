@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from questline_core.broker.port import EVENT, REJECT
 from questline_core.errors import BrokerFull
-from questline_core.events.checks import MAX_EVENT_BYTES, complete
+from questline_core.events.checks import MAX_EVENT_BYTES
 from questline_core.events.wire import read
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
@@ -345,7 +345,7 @@ async def test_an_unknown_error_is_logged_once_and_leaves_with_a_neutral_text(
     def fail(*_: Any, **__: Any) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr("questline_ingest.gateway.event_message", fail)
+    monkeypatch.setattr("questline_ingest.gateway.event_messages", fail)
     with capture_logs() as logs, pytest.raises(grpc.aio.AioRpcError) as failure:
         await stub.Send(request(an_event("a")))
 
@@ -359,12 +359,10 @@ async def test_an_unknown_error_is_logged_once_and_leaves_with_a_neutral_text(
 async def test_ids_claimed_by_a_call_that_broke_are_free_again(
     stub: IngestAsyncStub, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail_on_b(event: Event, **options: Any) -> None:
-        if event.event_id == "b":
-            raise RuntimeError
-        complete(event, **options)
+    def fail(*_: Any) -> None:
+        raise RuntimeError
 
-    monkeypatch.setattr("questline_ingest.gateway.event_message", fail_on_b)
+    monkeypatch.setattr("questline_ingest.gateway.event_messages", fail)
     with pytest.raises(grpc.aio.AioRpcError):
         await stub.Send(request(an_event("a"), an_event("b")))
     monkeypatch.undo()

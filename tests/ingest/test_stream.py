@@ -10,8 +10,10 @@ from questline_core.broker.port import Message
 from questline_core.errors import BrokerFull
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
+from questline_ingest.metrics import Metrics
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
+from questline_ingest.server import opened_gateway, running
 from questline_ingest.settings import GatewaySettings
 from questline_ingest.testing import an_event, serving
 
@@ -107,3 +109,35 @@ async def test_a_gateway_that_drains_answers_what_it_read_and_ends_the_stream(se
         assert [response.answers[0].event_id for response in responses] == ["a"]
         assert await call.code() is grpc.StatusCode.OK
         await asyncio.wait_for(stopping, 5)
+
+
+async def test_nothing_counts_as_under_way_when_all_is_answered_or_the_client_is_gone(
+    settings: GatewaySettings, broker: MemoryBroker
+) -> None:
+    broker.slow_s = 0.1
+    metrics = Metrics()
+    twice = [an_event("a"), an_event("a")]
+    asked = pb.SendRequest(events=[an_event()], predict=[pb.SPEND, pb.CHURN])
+    async with (
+        opened_gateway(settings, broker, metrics) as gateway,
+        running(gateway, settings, metrics) as at,
+        grpc.aio.insecure_channel(at.grpc) as channel,
+    ):
+        stub: IngestAsyncStub = IngestStub(channel)
+        sent = [*requests(twice, twice, [], [an_event(event_name="")]), asked]
+        answered = [response async for response in stub.Stream(iter(sent))]
+        abandoned = stub.Stream(iter([*sent, asked]))
+        await abandoned.read()
+        abandoned.cancel()
+        await stub.Send(asked)
+        await gateway.settled()
+        async with asyncio.timeout(15):
+            while under_way((await metrics.text()).decode()):  # noqa: ASYNC110 - a counter tells nobody
+                await asyncio.sleep(0.05)
+
+    assert len(answered) == len(sent)
+
+
+def under_way(told: str) -> float:
+    (line,) = [line for line in told.splitlines() if line.startswith("questline_gateway_inflight_bytes ")]
+    return float(line.split()[1])

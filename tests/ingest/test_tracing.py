@@ -84,7 +84,7 @@ async def test_logs_say_nothing_of_players(
             for failure in (None, BrokerFull("spool", "it is full", retry_after_s=1), RuntimeError("broken")):
                 broker.failure = failure
                 await stub.Send(request)
-            monkeypatch.setattr("questline_ingest.gateway.event_message", lambda *_: 1 / 0)
+            monkeypatch.setattr("questline_ingest.gateway.event_messages", lambda *_: 1 / 0)
             with suppress(grpc.aio.AioRpcError):
                 await stub.Send(pb.SendRequest(events=[an_event("PRIVATE-c", **private)]))
 

@@ -16,14 +16,15 @@ event is worth more than one bad number in it. A query that adds up guards itsel
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
 
 from google.protobuf.message import Message
 
 from questline_core.events.days import day_number, day_of
-from questline_core.pb.telemetry_pb2 import Event, Param, UserProperty
+from questline_core.pb.telemetry_pb2 import Event, Item, Param, UserProperty
 
 Reason = Literal["missing", "too_long", "out_of_range", "malformed", "too_large", "too_many", "wrong_title"]
 
@@ -59,6 +60,7 @@ _SUSPICIOUS_PARAM, _SUSPICIOUS_PROPERTY = _parts_unlike(rb"[\x80-\xff]*[\x01-\x7
 # that ends in a zero.
 _FOREIGN_PARAM, _FOREIGN_PROPERTY = _parts_unlike(rb"[\x01-\x7f]\n[\x01-\x7f]")
 _FOREIGN_ZERO = re.compile(rb"\x00(?<=[\n\x80-\xff]\x00)")
+_ITEM = Event(items=[Item()]).SerializeToString()[:-1]
 _FEW_PARTS_BYTES = 5 * MAX_PARTS
 """An event of this size has not too many params: one with a key has two tags, two lengths and a letter."""
 
@@ -73,6 +75,58 @@ class Problem:
     message: str
 
 
+class Columns(NamedTuple):
+    """What is asked of every event, one value an event. A read costs as much as a check: there is one of each field."""
+
+    event_id: Sequence[str]
+    event_name: Sequence[str]
+    user_pseudo_id: Sequence[str]
+    event_timestamp: Sequence[int]
+    client_time: Sequence[int]
+    title: Sequence[str]
+    event_date: Sequence[str]
+    origin: Sequence[str]
+    trace: Sequence[str]
+
+    def at(self, places: Sequence[int]) -> Columns:
+        """Give the events at these places."""
+        return Columns._make([column[place] for place in places] for column in self)
+
+
+_read = attrgetter(*Columns._fields)
+
+
+def columns_of(events: Iterable[Event]) -> Columns:
+    """Read the fields of one event or more."""
+    return Columns._make(zip(*map(_read, events), strict=True))
+
+
+def all_fine(columns: Columns, events: Sequence[Event], payloads: Sequence[bytes]) -> bool:
+    """Tell that all events keep the contract, for a tenth of what it costs to check each; if not, one may still do so.
+
+    Args:
+        columns: of these events.
+        events: one or more.
+        payloads: the bytes that each was read from.
+    """
+    ids, titles = columns.event_id, set(columns.title)
+    return (
+        _all_within(ids, MAX_ID)
+        and "".join(ids).isprintable()
+        and _all_within(columns.event_name, MAX_NAME)
+        and _all_within(columns.user_pseudo_id, MAX_PLAYER)
+        and min(columns.event_timestamp) >= MIN_TIME_US
+        and max(columns.event_timestamp) < END_TIME_US
+        and all(len(title) <= MAX_TITLE and title.isprintable() for title in titles)
+        and min(columns.client_time) >= MIN_STORED_US
+        and max(columns.client_time) < END_STORED_US
+        and all(not date or day_number(date) is not None for date in set(columns.event_date))
+        and max(map(len, payloads)) <= MAX_TEXT_BYTES
+        and all(map(_has_few_parts, events, payloads))
+        and (_parts_are_fine(b"".join(payloads)) or all(map(_parts_of_one_are_fine, events, payloads)))
+    )
+
+
 def check(event: Event, data: bytes | None = None) -> Problem | None:
     """Find the first rule that an event breaks; None when it keeps the contract.
 
@@ -80,29 +134,12 @@ def check(event: Event, data: bytes | None = None) -> Problem | None:
         event: stays as it is.
         data: the bytes that it was read from, if they are at hand; to write it again costs as much as the rest.
     """
-    as_it_came = data is not None
     if data is None:
         data = event.SerializeToString()
     if len(data) > MAX_EVENT_BYTES and (size := event.ByteSize()) > MAX_EVENT_BYTES:
         return _too_large(size)
-    event_id, title, date = event.event_id, event.title, event.event_date
-    # What almost every event passes is asked in one go; only an event that fails is looked at rule by rule.
-    if (
-        0 < len(event_id) <= MAX_ID
-        and event_id.isprintable()
-        and 0 < len(event.event_name) <= MAX_NAME
-        and 0 < len(event.user_pseudo_id) <= MAX_PLAYER
-        and MIN_TIME_US <= event.event_timestamp < END_TIME_US
-        and (not title or (len(title) <= MAX_TITLE and title.isprintable()))
-        and MIN_STORED_US <= event.client_time < END_STORED_US
-        and (not date or day_number(date) is not None)
-        and len(data) <= MAX_TEXT_BYTES
-        and (len(data) <= _FEW_PARTS_BYTES or max(len(event.event_params), len(event.user_properties)) <= MAX_PARTS)
-        and not event.items
-        and _keys_are_fine(event, data, as_it_came=as_it_came)
-    ):
-        return None
-    return next(_problems(event), None)
+    # Only an event that fails is looked at rule by rule.
+    return None if all_fine(columns_of([event]), [event], [data]) else next(_problems(event), None)
 
 
 def complete(event: Event, *, title: str, received_time: int) -> None:
@@ -122,13 +159,30 @@ def complete(event: Event, *, title: str, received_time: int) -> None:
         event.event_date = day_of(event.event_timestamp)
 
 
-def _keys_are_fine(event: Event, data: bytes, *, as_it_came: bool) -> bool:
-    """Tell whether each param and property has a key that is not too long."""
-    if as_it_came:
-        strange = b"\0" in data and _FOREIGN_ZERO.search(data)
-        if not (strange or _FOREIGN_PARAM.search(data) or _FOREIGN_PROPERTY.search(data)):
-            return True
-        data = event.SerializeToString()
+def _all_within(texts: Sequence[str], most: int) -> bool:
+    return all(texts) and max(map(len, texts)) <= most
+
+
+def _has_few_parts(event: Event, data: bytes) -> bool:
+    return len(data) <= _FEW_PARTS_BYTES or max(len(event.event_params), len(event.user_properties)) <= MAX_PARTS
+
+
+def _parts_are_fine(data: bytes) -> bool:
+    """Tell of the bytes of one event or more that they hold no items, and a short key in each param and property."""
+    return not (
+        (b"\0" in data and _FOREIGN_ZERO.search(data))
+        or _FOREIGN_PARAM.search(data)
+        or _FOREIGN_PROPERTY.search(data)
+        or (_ITEM[:1] in data and _ITEM in data)
+    )
+
+
+def _parts_of_one_are_fine(event: Event, data: bytes) -> bool:
+    if _parts_are_fine(data):
+        return True
+    if event.items:
+        return False
+    data = event.SerializeToString()
     if not _SUSPICIOUS_PARAM.search(data) and not _SUSPICIOUS_PROPERTY.search(data):
         return True
     keys = [part.key for part in event.event_params] + [part.key for part in event.user_properties]

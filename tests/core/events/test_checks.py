@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from questline_core.events import checks
-from questline_core.events.checks import MAX_EVENT_BYTES, MAX_TEXT_BYTES, check, complete
+from questline_core.events.checks import MAX_EVENT_BYTES, MAX_TEXT_BYTES, all_fine, check, columns_of, complete
 from questline_core.pb.telemetry_pb2 import Event, Item, Param, UserProperty
 
 NOON = 1_700_000_000_000_000
@@ -178,6 +178,49 @@ def test_the_quick_look_is_not_deceived_by_bytes_that_no_library_writes(
     read = Event.FromString(data)
 
     assert check(read, data) == check(Event.FromString(data))
+
+
+ODD = [
+    {"event_id": ""},
+    {"event_id": "a\nb"},
+    {"event_name": "n" * 129},
+    {"user_pseudo_id": ""},
+    {"event_timestamp": 0},
+    {"client_time": 2**63 - 1},
+    {"title": "t" * 65},
+    {"event_date": "20230229"},
+    {"event_params": params(257)},
+    {"event_params": [Param()]},
+    {"event_params": [Param(key="k" * 129)]},
+    {"user_properties": [UserProperty()]},
+    {"items": [Item(item_params=[Param()])]},
+    {"user_id": "x" * (MAX_TEXT_BYTES + 1)},
+]
+SOUND = [
+    {},
+    {"title": "Игра"},
+    {"event_params": [Param(key="ж" * 128)]},
+    {"items": [Item()]},
+    {"event_date": "20240229"},
+]
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.sampled_from(SOUND + ODD), min_size=1, max_size=8))
+def test_of_many_at_once_no_broken_event_is_called_fine(chosen: list[dict[str, Any]]) -> None:
+    events = [event(**fields) for fields in chosen]
+
+    fine = all_fine(columns_of(events), events, [one.SerializeToString() for one in events])
+
+    assert not (fine and any(check(one) for one in events))
+    assert fine or any(check(one) or one.items for one in events)
+
+
+@pytest.mark.parametrize("fields", ODD)
+def test_one_broken_event_among_many_is_not_overlooked(fields: dict[str, Any]) -> None:
+    events = [*(event(event_id=f"e{n}", event_params=params(3)) for n in range(50)), event(**fields), event()]
+
+    assert not all_fine(columns_of(events), events, [one.SerializeToString() for one in events])
 
 
 @pytest.mark.parametrize("empty", [{}, {"event_date": "", "title": "", "origin": ""}])
