@@ -100,6 +100,9 @@ def test_the_runtime_is_the_one_for_kserve_but_for_image_size_and_place(objects:
         spec.pop("affinity", None)
         for name in ("image", "imagePullPolicy", "resources"):
             spec["containers"][0].pop(name, None)
+    (processes,) = (one for one in told["containers"][0]["env"] if one["name"] == "QUESTLINE_SERVING_PROCESSES")
+    assert processes["value"] in {"1", "2"}
+    processes["value"] = "1"
 
     assert told == wanted
 
@@ -166,6 +169,8 @@ def test_an_upgrade_leaves_alone_what_pipelines_rolled_out() -> None:
         (("--set=images.tag=latest", *CLOUD), "latest"),
         (("--set=images.gateway.digest=abc", *CLOUD), "digest"),
         (("--set=gateway.env.PATH=/bin", *CLOUD), "PATH"),
+        (("--set=gateway.processes=0", *CLOUD), "processes"),
+        (("--set=serving.processes=65", *CLOUD), "processes"),
         (("--set=load.seconds=0", *CLOUD), "seconds"),
         (
             ("--set=gateway.keys.existingSecret=k,monitoring.podMonitoring=true", *CLOUD),
@@ -186,6 +191,18 @@ def test_the_pods_of_a_digest_run_that_image() -> None:
     done = template(*CLOUD, "--set=images.repository=images.example.com/game", f"--set=images.gateway.digest={digest}")
 
     assert f"image: images.example.com/game/gateway@{digest}" in done.stdout
+
+
+def test_a_pod_runs_as_many_processes_as_it_is_told() -> None:
+    done = template(*CLOUD, "--set=gateway.processes=4,serving.processes=2")
+    told = {
+        (name, one["name"]): one["value"]
+        for name, container in containers([made for made in yaml.safe_load_all(done.stdout) if made])
+        for one in container.get("env", [])
+        if one["name"].endswith("PROCESSES")
+    }
+
+    assert told == {("game-gateway", "QUESTLINE_PROCESSES"): "4", ("runtime", "QUESTLINE_SERVING_PROCESSES"): "2"}
 
 
 def test_production_demands_keys_and_encryption(objects: list[dict[str, Any]]) -> None:
