@@ -56,7 +56,7 @@ locals {
   }
 
   bucket_readers = {
-    models  = { serving = local.member["serving"], gateway = local.member["gateway"] }
+    models  = { serving = local.member["serving"], gateway = local.member["gateway"], trigger = local.member["trigger"] }
     exports = { trigger = local.member["trigger"] }
   }
 }
