@@ -118,7 +118,7 @@ def test_of_models_with_different_settings_the_better_one_is_kept_with_its_linea
 ) -> None:
     worse = dsl.Model(uri=str(tmp_path / "worse"), metadata={"seed": 9})
     Path(worse.path).mkdir()
-    (Path(worse.path) / "training.json").write_text(json.dumps({"late_loss": 1e9}))
+    (Path(worse.path) / "training.json").write_text(json.dumps({"unseen_loss": 1e9}))
     kept = dsl.Model(uri=str(tmp_path / "kept"))
 
     pick.python_func([worse, model], kept)

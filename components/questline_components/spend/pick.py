@@ -7,7 +7,7 @@ from questline_components.image import component
 
 @component()
 def pick(tried: dsl.Input[list[dsl.Model]], model: dsl.Output[dsl.Model]) -> None:
-    """Keep the model with the least loss on the latest training examples; the days that judge have no say in it."""
+    """Keep the model with the least loss on training players it left out; the days that judge have no say in it."""
     from pathlib import Path
     from shutil import copytree
 

@@ -207,7 +207,7 @@ def evaluate(model: Path, examples: Path, report: Path) -> Evaluation:
         rows,
         predictions,
         examples,
-        losses=training.get("late_loss_by_epoch", ()),
+        losses=training.get("unseen_loss_by_epoch", ()),
         by_count=learning_curve(learned, rows),
         shares=shares(asked, rows),
     )

@@ -139,10 +139,17 @@ class SpendModel(tf.Module):  # type: ignore[misc] # as above
         self.ratios = tf.constant(ratios, tf.float64)
         self.lower, self.upper = tf.constant(lower, tf.float64), tf.constant(upper, tf.float64)
 
-    def heads(self, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Give the probability of any spend, and the expected amount if there is one."""
-        logits, log_amounts = self.network(self.preprocessing(inputs), training=False)
-        logit, log_amount = tf.reduce_mean(logits, axis=1), tf.reduce_mean(log_amounts, axis=1)
+    def heads(self, inputs: Mapping[str, Any], voters: Any = None) -> tuple[Any, Any]:
+        """Give the probability of any spend, and the expected amount if there is one.
+
+        Args:
+            inputs: named 1-D tensors.
+            voters: for each row one network, one-hot, that answers alone; all do if it is None.
+        """
+        heads = self.network(self.preprocessing(inputs), training=False)
+        logit, log_amount = (
+            tf.reduce_mean(head, axis=1) if voters is None else tf.reduce_sum(head * voters, axis=1) for head in heads
+        )
         return tf.sigmoid(logit + self.shift), self.scale * tf.exp(log_amount)
 
     def quantile(self, level: Any, probability: Any, amount: Any) -> Any:

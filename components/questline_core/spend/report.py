@@ -42,7 +42,7 @@ def write_report(  # noqa: PLR0913 - all that the page shows
         rows: the rows that were judged on.
         predictions: the model's answers to them.
         examples: the folder of examples.json, which tells where the rows came from.
-        losses: the loss on the latest training examples after each epoch; empty where it is not known.
+        losses: the loss on players left out after each epoch; empty where it is not known.
         by_count: the log loss of a rival on the rows, by how many training examples it saw, the fewest first.
         shares: what each input adds to the probability at some rows, the most important input first.
     """
@@ -183,7 +183,7 @@ def _learning(losses: Sequence[float]) -> str:
     epochs = list(range(1, len(losses) + 1))
     return figure(
         "Learning",
-        "Loss on the latest training days after each pass over the examples; the lowest point is what is kept.",
+        "Loss on players left out, after each pass over the examples; the lowest point is what is kept.",
         [go.Scatter(x=epochs, y=losses, mode="lines+markers", line={"color": MODEL}, name="loss")],
         axes=("pass", "loss"),
     )

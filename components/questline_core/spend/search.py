@@ -58,16 +58,16 @@ def tries(budget: int, *, seed: int) -> list[dict[str, float]]:
 
 
 def best(models: Sequence[Path]) -> Path:
-    """Find the trained model with the least loss on the latest training examples, which none was fitted to.
+    """Find the trained model with the least loss on training players that it left out.
 
     Raises:
         BadInput: a folder holds no trained model.
     """
-    return min(models, key=_late_loss)
+    return min(models, key=_unseen_loss)
 
 
-def _late_loss(model: Path) -> float:
+def _unseen_loss(model: Path) -> float:
     try:
-        return float(json.loads((model / "training.json").read_text(encoding="utf-8"))["late_loss"])
+        return float(json.loads((model / "training.json").read_text(encoding="utf-8"))["unseen_loss"])
     except (OSError, ValueError, KeyError) as error:
         raise BadInput(f"{model} holds no trained model ({error!r}); train it again") from None

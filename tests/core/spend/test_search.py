@@ -36,10 +36,10 @@ def test_an_unknown_setting_is_refused_with_those_that_there_are() -> None:
         Settings.of({"depth": 3})
 
 
-def test_the_model_with_the_least_loss_on_the_latest_training_examples_is_kept(tmp_path: Path) -> None:
+def test_the_model_with_the_least_loss_on_players_left_out_is_kept(tmp_path: Path) -> None:
     for name, loss in (("a", 0.5), ("b", 0.25), ("c", 0.75)):
         (tmp_path / name).mkdir()
-        (tmp_path / name / "training.json").write_text(json.dumps({"late_loss": loss}))
+        (tmp_path / name / "training.json").write_text(json.dumps({"unseen_loss": loss}))
 
     assert best([tmp_path / name for name in "abc"]) == tmp_path / "b"
     with pytest.raises(BadInput, match="holds no trained model"):

@@ -352,6 +352,29 @@ def test_examples_without_spend_teach_nothing(tmp_path: Path) -> None:
         evaluate(tmp_path / "model", examples, tmp_path / "report")
 
 
+def test_each_network_leaves_out_its_share_of_the_players_and_of_the_spends(examples: Path) -> None:
+    from questline_core.spend.training import _left_out
+
+    data = read_examples(examples / "train.parquet")
+    left_out = _left_out(data, 3)
+
+    by_player = {(player, member) for player, member in zip(data.players, left_out.tolist(), strict=True)}
+    assert len(by_player) == len(set(data.players))
+    for rows in (np.ones(len(data), bool), data.spend > 0):
+        assert np.bincount(left_out[rows]) / rows.sum() == pytest.approx([0.25] * 4, abs=0.03)
+    assert (left_out == _left_out(data, 3)).all()
+
+
+def test_examples_of_a_few_players_only_teach_nothing_of_others(tmp_path: Path) -> None:
+    few = make_examples(tmp_path / "examples")
+    table = pq.read_table(few / "train.parquet")
+    players = pa.array([f"p{row % 3}" for row in range(len(table))])
+    pq.write_table(table.set_column(table.column_names.index("player"), "player", players), few / "train.parquet")
+
+    with pytest.raises(BadInput, match="of 3 players and 4 are needed"):
+        trained(few, tmp_path / "model")
+
+
 def test_a_folder_without_examples_is_told(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"train\.parquet holds no examples of the spend model"):
         trained(tmp_path, tmp_path / "model")
