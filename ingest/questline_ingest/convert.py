@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from functools import partial
-from itertools import repeat
+from contextlib import suppress
+from functools import lru_cache, partial
+from itertools import chain, repeat
 from operator import concat, not_
 from types import MappingProxyType
 from typing import NamedTuple
@@ -45,14 +46,50 @@ class Batch(NamedTuple):
     unreadable: Mapping[int, Problem] = MappingProxyType({})
 
 
+class Lone(NamedTuple):
+    """The only event of a request, as it came, and what is asked of its player."""
+
+    payload: bytes
+    models: Sequence[int]
+
+
+def lone_event(raw: bytes) -> Lone | None:
+    """Cut the event out of a `SendRequest` that holds one, and that of 128 bytes to 16 kB; None for any other bytes."""
+    if len(raw) <= _SHORT or raw[0] != _EVENT_TAG or not raw[1] >= _SHORT > raw[2]:
+        return None
+    end = 3 + (raw[1] - _SHORT | raw[2] << 7)
+    if end == len(raw):
+        return Lone(raw[3:], ())
+    models = _models_alone(raw[end:]) if end < len(raw) <= end + _SHORT else None
+    return None if models is None else Lone(raw[3:end], models)
+
+
+@lru_cache(maxsize=64)
+def _models_alone(raw: bytes) -> Sequence[int] | None:
+    """Read what is behind the event of a request, if that is no other event."""
+    try:
+        rest = RawSendRequest.FromString(raw)
+    except DecodeError:
+        return None
+    return None if rest.events else tuple(rest.predict)
+
+
+def read_alike(payloads: Sequence[bytes], models: Sequence[int]) -> Batch:
+    """Make one batch of the events of several requests that ask the same."""
+    if len(payloads) > 1:
+        heads = [b"\x0a%c%c" % (len(one) & 0x7F | _SHORT, len(one) >> 7) for one in payloads]
+        joined = b"".join(chain.from_iterable(zip(heads, payloads, strict=True)))
+        with suppress(DecodeError):
+            return Batch(events=pb.SendRequest.FromString(joined).events, payloads=payloads, models=models)
+    return _read_one_by_one(payloads, models)
+
+
 def read_batch(raw: bytes) -> Batch:
     """Read the bytes of a `SendRequest`; one event that cannot be read does not take the others with it.
 
     Raises:
         BadInput: these bytes are no `SendRequest`.
     """
-    if lone := _lone(raw):
-        return _read_one_by_one([lone], ())
     try:
         cut = RawSendRequest.FromString(raw)
     except DecodeError:
@@ -65,15 +102,6 @@ def read_batch(raw: bytes) -> Batch:
         return Batch(events=pb.SendRequest.FromString(raw).events, payloads=payloads, models=models)
     except DecodeError:
         return _read_one_by_one(payloads, models)
-
-
-def _lone(raw: bytes) -> bytes | None:
-    """Give the bytes of the event in a `SendRequest` that holds one of 128 bytes to 16 kB and nothing else."""
-    if len(raw) > _SHORT and raw[0] == _EVENT_TAG and raw[1] >= _SHORT > raw[2]:
-        size = raw[1] - _SHORT | raw[2] << 7
-        if size == len(raw) - 3:
-            return raw[3:]
-    return None
 
 
 def _read_one_by_one(payloads: Sequence[bytes], models: Collection[int]) -> Batch:
@@ -161,6 +189,13 @@ def write_answers(
     verdicts: Sequence[Verdict], spends: Mapping[int, Prediction], churns: Mapping[int, ChurnPrediction]
 ) -> bytes:
     """Serialize a `SendResponse`: one answer a verdict, with the predictions at its index."""
+    return b"".join(written_answers(verdicts, spends, churns))
+
+
+def written_answers(
+    verdicts: Sequence[Verdict], spends: Mapping[int, Prediction], churns: Mapping[int, ChurnPrediction]
+) -> list[bytes]:
+    """Serialize a `SendResponse` for each verdict alone; joined they are one for all."""
     asked = bool(spends or churns)
     parts = []
     for index, verdict in enumerate(verdicts):
@@ -171,7 +206,7 @@ def write_answers(
         else:
             # The same bytes at a tenth of the cost: field 1 of the response, in it fields 1 (the id) and 2 (outcome).
             parts.append(b"\x0a%c\x0a%c%b\x10%c" % (size + 4, size, event_id, verdict.outcome))
-    return b"".join(parts)
+    return parts
 
 
 def write_turned_away(reason: str, message: str, *, retry_after_s: float | None) -> bytes:

@@ -118,7 +118,7 @@ class Gateway:
         tracing: Tracing,
     ) -> None:
         self._recent, self._spend, self._churn = recent, spend, churn
-        self._title, self._max_batch_events = title, max_batch_events
+        self._title, self.max_batch_events = title, max_batch_events
         self.storing = Storing(broker, committed=committed)
         self.sample, self._tracing = sample, tracing
         self._stamped = ("", False, "", 0), Stamp(title="", time_micros=0, trace="")
@@ -221,9 +221,9 @@ class Gateway:
     def _require_size(self, events: int) -> None:
         if not events:
             raise BadInput("the batch is empty; send at least one event")
-        if events > self._max_batch_events:
+        if events > self.max_batch_events:
             raise BadInput(
-                f"the batch has {events:,} events and the gateway takes {self._max_batch_events:,} at once; split it"
+                f"the batch has {events:,} events and the gateway takes {self.max_batch_events:,} at once; split it"
             )
 
     def _sort(self, batch: Batch, trace: str, caller: Caller) -> Sorting:

@@ -14,10 +14,11 @@ import structlog
 from questline_core.errors import QuestlineError
 from questline_ingest.admission import Admission, Overloaded
 from questline_ingest.auth.gate import Gate, NotAllowed, RateLimited
-from questline_ingest.convert import read_batch, write_answers, write_turned_away
+from questline_ingest.convert import lone_event, read_batch, write_answers, write_turned_away
 from questline_ingest.gateway import Begun, Budget, Gateway
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.status import NEUTRAL, SERVER_TIME, STATUS, trailing_metadata
+from questline_ingest.together import Alike, Together
 from questline_ingest.tracing import traceparent
 
 log = structlog.get_logger()
@@ -32,6 +33,9 @@ _ANSWERS_WAITING = 256
 
 _REASONS = {Overloaded: "overloaded", RateLimited: "rate_limited", NotAllowed: "not_allowed"}
 
+_Begun = Begun | asyncio.Future[bytes]
+"""A request whose answer is waited for."""
+
 Context = grpc.aio.ServicerContext[bytes, bytes]
 
 
@@ -40,6 +44,7 @@ class IngestService:
 
     def __init__(self, gateway: Gateway, admission: Admission, gate: Gate, *, longest: Budget) -> None:
         self._gateway, self._admission, self._gate, self._longest = gateway, admission, gate, longest
+        self._together = Together(gateway, most=gateway.max_batch_events)
         self._streams: set[asyncio.Task[None]] = set()
         self._leaving = False
 
@@ -56,8 +61,7 @@ class IngestService:
     async def send(self, raw: bytes, context: Context) -> bytes:
         """Answer one `Send` call; unknown errors are logged here, once, and leave with a neutral text."""
         try:
-            begun = self._begin(raw, _Shown(context), self._budget(context))
-            answer = write_answers(*await self._gateway.answered(begun))
+            answer = await self._answer(self._begin(raw, _Shown(context), self._budget(context)))
         except QuestlineError as error:
             return _failed(context, error)
         except Exception:
@@ -68,7 +72,7 @@ class IngestService:
 
     async def stream(self, _requests: AsyncIterator[bytes], context: Context) -> None:
         """Answer the requests of a `Stream` in their order; many are worked on at once."""
-        answers: asyncio.Queue[bytes | Begun | None] = asyncio.Queue(_ANSWERS_WAITING)
+        answers: asyncio.Queue[bytes | _Begun | None] = asyncio.Queue(_ANSWERS_WAITING)
         writing = asyncio.create_task(self._write(answers, context))
         reading = asyncio.create_task(self._read(answers, context))
         self._streams.add(reading)
@@ -90,26 +94,29 @@ class IngestService:
         for reading in self._streams:
             reading.cancel()
 
-    async def _read(self, answers: asyncio.Queue[bytes | Begun | None], context: Context) -> None:
+    async def _read(self, answers: asyncio.Queue[bytes | _Begun | None], context: Context) -> None:
         shown = _Shown(context)
         while isinstance(raw := await context.read(), bytes):
             try:
-                begun: bytes | Begun = self._begin(raw, shown, self._longest)
+                begun: bytes | _Begun = self._begin(raw, shown, self._longest)
             except Exception as error:  # noqa: BLE001 - the stream goes on whatever the request is
-                begun = _turned_away(error, len(raw))
+                begun = _turned_away(error)
             await answers.put(begun)
 
-    async def _write(self, answers: asyncio.Queue[bytes | Begun | None], context: Context) -> None:
+    async def _write(self, answers: asyncio.Queue[bytes | _Begun | None], context: Context) -> None:
         while (begun := await answers.get()) is not None:
             await context.write(begun if isinstance(begun, bytes) else await self._finished(begun))
 
-    async def _finished(self, begun: Begun) -> bytes:
+    async def _finished(self, begun: _Begun) -> bytes:
         try:
-            return write_answers(*await self._gateway.answered(begun))
+            return await self._answer(begun)
         except Exception as error:  # noqa: BLE001 - as above
-            return _turned_away(error, sum(map(len, begun.batch.payloads)))
+            return _turned_away(error)
 
-    def _begin(self, raw: bytes, shown: _Shown, budget: Budget) -> Begun:
+    async def _answer(self, begun: _Begun) -> bytes:
+        return write_answers(*await self._gateway.answered(begun)) if isinstance(begun, Begun) else await begun
+
+    def _begin(self, raw: bytes, shown: _Shown, budget: Budget) -> _Begun:
         """Do what needs no waiting, in no task of its own."""
         # Asked for every request of a stream: a key that is revoked ends at once.
         caller = self._gate.caller(shown.key, peer=shown.peer)
@@ -117,6 +124,9 @@ class IngestService:
         self._admission.enter(size)
         leave = partial(self._admission.leave, size)
         try:
+            if lone := lone_event(raw):
+                self._gate.spend(caller, 1)
+                return self._together.add(lone, Alike(caller, shown.trace, budget), leave)
             batch = read_batch(raw)
             self._gate.spend(caller, len(batch.events))
             return self._gateway.begin(batch, trace=shown.trace, budget=budget, caller=caller, let_go=leave)
@@ -142,12 +152,12 @@ class _Shown:
         self.peer = context.peer
 
 
-def _turned_away(error: Exception, size: int) -> bytes:
+def _turned_away(error: Exception) -> bytes:
     """Answer a request of a stream that has no answers; unknown errors are logged here, once."""
     if isinstance(error, QuestlineError):
         reason = _REASONS.get(type(error), "malformed")
         return write_turned_away(reason, str(error), retry_after_s=getattr(error, "retry_after_s", None))
-    log.error("request of a stream failed", bytes=size, exc_info=error)
+    log.error("request of a stream failed", exc_info=error)
     return write_turned_away("internal", NEUTRAL, retry_after_s=1.0)
 
 
