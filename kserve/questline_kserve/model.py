@@ -13,7 +13,8 @@ from kserve.protocol.grpc.grpc_predict_v2_pb2 import ModelInferResponse
 
 from questline_core.errors import QuestlineError
 from questline_kserve import instances, tensors
-from questline_kserve.version import Column, Servable
+from questline_kserve.forms import Forms
+from questline_kserve.version import Answers, Column, Servable
 
 DIRECT_ROWS = 1024
 """Up to here the answer takes about a millisecond and is made on the event loop; a thread makes that of more rows."""
@@ -34,6 +35,7 @@ class ServedVersion(kserve.Model):
         super().__init__(name)
         self.version = version
         self.versions = {one.revision: one for one in (version, *canaries)}
+        self._forms = {revision: Forms(name, one) for revision, one in self.versions.items()}
         self.ready = True
         self._took = PREDICT_HIST_TIME.labels(**get_labels(name))
 
@@ -54,22 +56,28 @@ class ServedVersion(kserve.Model):
         answers = await self._ask(self.version, instances.columns_from_body(payload, self.version.inputs))
         return {"predictions": instances.predictions(answers), "model_version": self.version.revision}
 
-    async def answer_usual(self, request: pb.ModelInferRequest) -> pb.ModelInferResponse | None:
-        """Answer a gRPC request of the usual form without kserve's classes, which cost more than the model.
+    async def answer_usual(self, request: pb.ModelInferRequest) -> bytes | None:
+        """Answer a gRPC request of a usual form without kserve's classes, which cost more than the model.
+
+        Args:
+            request: is taken apart.
 
         Returns:
-            None when the request is of another form.
+            The answer as bytes of the protocol; None when the request is of another form.
 
         Raises:
             NotServed: the request asks for a revision that is not one of those that answer.
         """
         version = self._named(request.model_version or self.version.revision)
-        columns = tensors.columns_of_usual(request, version.inputs)
+        if request.raw_input_contents:
+            return await self._answer_packed(request, version)
+        columns = tensors.columns_of_typed(request, version.inputs)
         if columns is None:
             return None
         with self._took.time():
             answers = await self._ask(version, columns)
-        return tensors.usual_answer(request, answers, revision=version.revision)
+        answer = tensors.typed_answer(request, answers, revision=version.revision)
+        return answer and answer.SerializeToString()
 
     def get_input_types(self) -> list[dict[str, Any]]:
         """Describe the inputs for the V2 protocol's metadata."""
@@ -78,6 +86,17 @@ class ServedVersion(kserve.Model):
     def get_output_types(self) -> list[dict[str, Any]]:
         """Describe the outputs for the V2 protocol's metadata."""
         return _described(self.version.outputs)
+
+    async def _answer_packed(self, request: pb.ModelInferRequest, version: Servable) -> bytes | None:
+        question = self._forms[version.revision].question(request)
+        if question is None:
+            return None
+        with self._took.time():
+            if question.form.rows <= DIRECT_ROWS:
+                answers = version.predict_packed(question.numbers, question.texts)
+            else:
+                answers = await asyncio.to_thread(version.predict_packed, question.numbers, question.texts)
+        return question.answer(answers)
 
     async def _answer(self, request: kserve.InferRequest) -> kserve.InferResponse | ModelInferResponse:
         version = self._named(request.model_version or self.version.revision)
@@ -89,7 +108,7 @@ class ServedVersion(kserve.Model):
             raise NotServed(self.name, revision, serves=", ".join(self.versions))
         return self.versions[revision]
 
-    async def _ask(self, version: Servable, columns: dict[str, Column]) -> tensors.Answers:
+    async def _ask(self, version: Servable, columns: dict[str, Column]) -> Answers:
         rows = len(next(iter(columns.values())))
         if rows <= DIRECT_ROWS:
             return version.predict(columns)

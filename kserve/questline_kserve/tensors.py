@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from kserve import InferInput, InferOutput, InferRequest, InferResponse
@@ -11,14 +11,11 @@ from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.utils.utils import generate_uuid
 
 from questline_core.errors import BadInput
-from questline_kserve.version import Column
+from questline_kserve.version import Answers, Column
 
 _NUMBERS = frozenset(("BOOL", "INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64"))
 _TAKEN = {"FP32": _NUMBERS | {"FP16", "FP32", "FP64"}, "BYTES": frozenset(("BYTES",))}
 """Datatype of a model's input -> datatypes of tensors that can be converted to it."""
-
-Answers = Mapping[str, Column]
-"""One column for each output: float32, or objects that are str."""
 
 
 def columns_from_request(request: InferRequest, inputs: Mapping[str, str]) -> dict[str, Column]:
@@ -46,47 +43,29 @@ def columns_from_request(request: InferRequest, inputs: Mapping[str, str]) -> di
     return columns
 
 
-def columns_of_usual(request: pb.ModelInferRequest, inputs: Mapping[str, str]) -> dict[str, Column] | None:
-    """Take the columns from a gRPC request of the usual form, a tenth as dear as by kserve's classes.
+def columns_of_typed(request: pb.ModelInferRequest, inputs: Mapping[str, str]) -> dict[str, Column] | None:
+    """Take the columns from a gRPC request with typed contents, a tenth as dear as by kserve's classes.
 
     Usual are tensors of the model's own datatypes and of the shape [rows], all rows there, none given twice.
 
     Returns:
         None for any other request: `columns_from_request` takes it, or tells what is wrong with it.
     """
-    raw = request.raw_input_contents
-    if raw and len(raw) != len(request.inputs):
+    if request.raw_input_contents:
         return None
     columns: dict[str, Column] = {}
     rows = request.inputs[0].shape[0] if request.inputs and request.inputs[0].shape else 0
-    for at, tensor in enumerate(request.inputs):
-        name, datatype = tensor.name, tensor.datatype
+    for tensor in request.inputs:
+        name, datatype, contents = tensor.name, tensor.datatype, tensor.contents
         if inputs.get(name) != datatype or list(tensor.shape) != [rows]:
             return None
-        packed = raw[at] if raw else None
         if datatype == "FP32":
-            columns[name] = _numbers(tensor, packed)
+            columns[name] = np.array(contents.fp32_contents, np.float32)
         else:
-            columns[name] = np.array(list(_texts(packed)) if raw else list(tensor.contents.bytes_contents), object)
-        if len(columns[name]) != rows or (raw and tensor.HasField("contents")):
+            columns[name] = np.array(list(contents.bytes_contents), object)
+        if len(columns[name]) != rows:
             return None
     return columns if rows and len(columns) == len(request.inputs) else None
-
-
-def _numbers(tensor: pb.ModelInferRequest.InferInputTensor, packed: bytes | None) -> Column:
-    if packed is None:
-        return np.array(tensor.contents.fp32_contents, np.float32)
-    return np.frombuffer(packed, np.float32) if len(packed) % 4 == 0 else np.empty(0)
-
-
-def _texts(packed: bytes | None) -> Iterator[bytes]:
-    """Cut texts that follow their lengths; what is cut off in the middle is left out."""
-    start, data = 0, packed or b""
-    while start + 4 <= len(data):
-        (length,) = struct.unpack_from("<I", data, start)
-        start += 4 + length
-        if start <= len(data):
-            yield data[start - length : start]
 
 
 def _column(tensor: InferInput, datatype: str) -> Column:
@@ -104,12 +83,12 @@ def _column(tensor: InferInput, datatype: str) -> Column:
         raise BadInput(f"input {tensor.name!r} does not hold {shape} of {tensor.datatype}: {reason}") from None
 
 
-def usual_answer(request: pb.ModelInferRequest, answers: Answers, *, revision: str) -> pb.ModelInferResponse | None:
+def typed_answer(request: pb.ModelInferRequest, answers: Answers, *, revision: str) -> pb.ModelInferResponse | None:
     """Make the answer to a gRPC request, as `answer` does; None when it asks for an output that the model has not."""
     names = [output.name for output in request.outputs] or list(answers)
     if any(name not in answers for name in names):
         return None
-    return _grpc(request.id, request.model_name, answers, names, revision, raw=bool(request.raw_input_contents))
+    return _grpc(request.id, request.model_name, answers, names, revision, raw=False)
 
 
 def answer(request: InferRequest, answers: Answers, *, revision: str) -> InferResponse | pb.ModelInferResponse:
@@ -141,14 +120,13 @@ def _grpc(  # noqa: PLR0913 - the parts of one message
     response = pb.ModelInferResponse(id=request_id, model_name=model, model_version=revision)
     for name in names:
         data = answers[name]
-        texts = [text.encode() for text in data] if data.dtype == object else None
         output = response.outputs.add(name=name, datatype=_datatype(data), shape=data.shape)
         if raw:
-            response.raw_output_contents.append(data.tobytes() if texts is None else _packed(texts))
-        elif texts is None:
-            output.contents.fp32_contents.extend(data)
+            response.raw_output_contents.append(packed(data))
+        elif data.dtype == object:
+            output.contents.bytes_contents.extend(text.encode() for text in data)
         else:
-            output.contents.bytes_contents.extend(texts)
+            output.contents.fp32_contents.extend(data)
     return response
 
 
@@ -156,6 +134,8 @@ def _datatype(data: Column) -> str:
     return "BYTES" if data.dtype == object else "FP32"
 
 
-def _packed(texts: Sequence[bytes]) -> bytes:
-    """Pack texts as the protocol has them in raw contents: each after its length."""
-    return b"".join(part for text in texts for part in (struct.pack("<I", len(text)), text))
+def packed(data: Column) -> bytes:
+    """Pack a column as the protocol has it in raw contents: numbers as they are, each text after its length."""
+    if data.dtype != object:
+        return data.tobytes()
+    return b"".join(part for text in map(str.encode, data) for part in (struct.pack("<I", len(text)), text))

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from questline_core.errors import QuestlineError
 from questline_core.models import store
-from questline_kserve.fast import opened
+from questline_core.models.fast import opened
 from questline_kserve.tensorflow import tensorflow
 
 log = structlog.get_logger()
@@ -28,6 +28,9 @@ FAST_TOLERANCE = 1e-6
 
 Column = NDArray[Any]
 """One value for each row: float32, or objects that are bytes or str."""
+
+Answers = Mapping[str, Column]
+"""One column for each output: float32, or objects that are str."""
 
 Packed = Callable[[NDArray[np.float32], Column], NDArray[np.float32]]
 """A model over two matrices, numbers and texts, with one line for each input; gives one line for each output."""
@@ -63,6 +66,12 @@ class Servable(Protocol):
             columns: at least one input, all of the same length; an input that is not given counts as not known.
         """
 
+    def predict_packed(self, numbers: NDArray[np.float32], texts: Column) -> Mapping[str, Column]:
+        """Answer for the same as two matrices, with a line for each input of the datatype in the order of `inputs`.
+
+        NaN and b"" are not known. Both may be written to by nobody.
+        """
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
@@ -84,16 +93,20 @@ class Version:
         Args:
             columns: at least one input, all of the same length; an input that is not given counts as not known.
         """
-        numbers, texts = _named(self.inputs, "FP32"), _named(self.inputs, "BYTES")
+        numbers, texts = named(self.inputs, "FP32"), named(self.inputs, "BYTES")
         rows = len(next(iter(columns.values())))
-        answers = self.packed(
+        return self.predict_packed(
             _matrix(numbers, columns, np.full((len(numbers), rows), math.nan, np.float32)),
             _matrix(texts, columns, np.full((len(texts), rows), b"", object)),
         )
-        return dict(zip(self.outputs, answers, strict=True))
+
+    def predict_packed(self, numbers: NDArray[np.float32], texts: Column) -> dict[str, NDArray[np.float32]]:
+        """Answer for the same as two matrices, with a line for each input of the datatype in the order of `inputs`."""
+        return dict(zip(self.outputs, self.packed(numbers, texts), strict=True))
 
 
-def _named(inputs: Mapping[str, str], datatype: str) -> list[str]:
+def named(inputs: Mapping[str, str], datatype: str) -> list[str]:
+    """Name the inputs of a datatype, in their order."""
     return [name for name, kind in inputs.items() if kind == datatype]
 
 
@@ -168,7 +181,7 @@ def _faster(version: Version, folder: Path) -> Version:
     if not (folder / store.FAST).exists():
         return version
     try:
-        faster = replace(version, packed=opened(folder / store.FAST))
+        faster = replace(version, packed=opened((folder / store.FAST).read_bytes()))
         _check_golden(faster, folder / "golden.json", tolerance=FAST_TOLERANCE)
     except Exception as error:  # noqa: BLE001 - what a damaged file makes the runtime raise has no end
         log.warning("the fast form is left out and the SavedModel answers", uri=str(folder), error=str(error))
@@ -179,7 +192,7 @@ def _faster(version: Version, folder: Path) -> Version:
 def _pack(signature: Any, inputs: Mapping[str, str], outputs: Iterable[str]) -> Packed:
     """Wrap a signature so that it takes two tensors: TensorFlow spends 0.1 ms on each that it is handed."""
     tf = tensorflow()
-    numbers, texts = _named(inputs, "FP32"), _named(inputs, "BYTES")
+    numbers, texts = named(inputs, "FP32"), named(inputs, "BYTES")
 
     def packed(of_numbers: Any, of_texts: Any) -> Any:
         given = dict(zip(numbers, tf.unstack(of_numbers, len(numbers)), strict=True))

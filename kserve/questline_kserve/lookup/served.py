@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from questline_core.errors import BadInput
 from questline_core.lookup import Lookup
@@ -48,6 +49,10 @@ class ServedLookup:
             "reasons": np.array([",".join(score.reasons) for score in scores], object),
             "generation": np.array([generation.told.generation] * len(scores), object),
         }
+
+    def predict_packed(self, numbers: NDArray[np.float32], texts: Column) -> dict[str, Column]:  # noqa: ARG002 - it has none
+        """Look the players of the only line up, as `predict` does."""
+        return self.predict({PLAYER: texts[0]})
 
 
 def _text(player: bytes | str) -> str:
