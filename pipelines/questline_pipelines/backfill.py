@@ -42,10 +42,9 @@ def backfill(  # noqa: PLR0913, PLR0917 - a run is told where everything is
         subnetwork: of the workers, which have private addresses.
         machine_type: of the workers; the rows of a day fit into the memory of one.
     """
+    given = {"warehouse": warehouse, "days": days, "archive": archive, "title": title, "skip_broken": skip_broken}
     with dsl.If(template != "", name="by Dataflow"):
-        asked = ask(
-            warehouse=warehouse, days=days, archive=archive, title=title, skip_broken=skip_broken
-        ).set_caching_options(False)
+        asked = ask(**given).set_caching_options(False)
         launched = DataflowFlexTemplateJobOp(
             container_spec_gcs_path=template,
             parameters=asked.output,
@@ -60,6 +59,4 @@ def backfill(  # noqa: PLR0913, PLR0917 - a run is told where everything is
         ).set_caching_options(False)
         WaitGcpResourcesOp(gcp_resources=launched.outputs["gcp_resources"]).set_caching_options(False)
     with dsl.Else(name="by a step"):
-        remake(
-            warehouse=warehouse, days=days, archive=archive, title=title, skip_broken=skip_broken
-        ).set_caching_options(False)
+        remake(**given).set_caching_options(False)
