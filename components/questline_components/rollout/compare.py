@@ -21,7 +21,7 @@ def compare(
     from questline_core.models.rollout import read_golden
     from questline_core.spend.arrays import read_examples
 
-    golden = read_golden(Path(published.path))
+    golden = read_golden(published.uri)
     rows = rows_of(read_examples(Path(examples.path) / "eval.parquet").inputs, newest=100)
     name, host = published.metadata["name"], open_model_host(model_host)
     found = compare(host, name, revision, golden=golden, rows=rows, slices=["operating_system", "country"])

@@ -22,7 +22,7 @@ def judge(  # noqa: PLR0913, PLR0917 - one argument for each thing that enters o
     from questline_core.models.rollout import read_golden
     from questline_core.spend.arrays import read_examples
 
-    name, host, golden = published.metadata["name"], open_model_host(model_host), read_golden(Path(published.path))
+    name, host, golden = published.metadata["name"], open_model_host(model_host), read_golden(published.uri)
     rows = rows_of(read_examples(Path(examples.path) / "eval.parquet").inputs, newest=10)
     against = watch(host, name, revision, golden=golden, rows=rows, for_s=watch_s)
     told = "\n".join(f"- {reason}" for reason in against) or f"{revision} did as well for {watch_s:g} s."

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+from questline_core import places
 from questline_core.errors import NotReady, QuestlineError
 from questline_core.models.store import ModelVersion, versions
 
@@ -79,9 +80,9 @@ def _compare(revision: str, what: str, expected: float, served: Sequence[float])
         raise AnswersDiffer(revision, f"{what} is {served[0]!r} and was {expected!r}")
 
 
-def read_golden(version: Path) -> list[Golden]:
-    """Read the golden requests of a model version's folder."""
-    golden: list[Golden] = json.loads((version / "golden.json").read_text(encoding="utf-8"))
+def read_golden(version: str | Path) -> list[Golden]:
+    """Read the golden requests of a model version's folder, which may be in a bucket."""
+    golden: list[Golden] = json.loads(places.read(f"{version}/golden.json"))
     return golden
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from questline_core import places
 from questline_core.errors import BadInput, NotReady
+from questline_core.models.rollout import read_golden
 from questline_core.models.store import check_files, checksums, latest, load, publish, versions
 from questline_core.testing.cloud_storage import asked_by_gcsfs, storage_or_skip
 
@@ -148,6 +149,7 @@ def test_a_bucket_is_a_store_like_a_folder(model: Path, store: str, bucket: str)
     assert there.metadata["files"] == here.metadata["files"]
     assert latest(bucket, "spend") == versions(bucket, "spend")[0] == load(f"{there.uri}/") == there
     check_files(there)
+    assert read_golden(there.uri) == read_golden(here.uri) == []
     assert checksums(there.folder) == checksums(here.folder) | {
         "model.json": hashlib.sha256(json.dumps(there.metadata, indent=2).encode()).hexdigest()
     }
