@@ -50,6 +50,8 @@ def name_fields_of_elements(tree: exp.Query, schemas: Schemas) -> None:
 class _Scope:
     def __init__(self, schemas: Schemas) -> None:
         self._schemas = schemas
+        self._known: dict[int, tuple[exp.Expr, Columns | None]] = {}
+        """By id of the source, which is kept with its columns so that no other node takes its id."""
 
     def complete(self, column: exp.Column) -> None:
         """Put the element before a field that stands alone."""
@@ -99,6 +101,7 @@ class _Scope:
             columns = [column for source in sources for column in self._all_of(source)]
             where = select.expressions.index(star)
             select.set("expressions", [*select.expressions[:where], *columns, *select.expressions[where + 1 :]])
+            self._known.clear()
 
     def _all_of(self, source: exp.Expr) -> Iterator[exp.Expr]:
         if not isinstance(source, exp.Unnest):
@@ -128,6 +131,12 @@ class _Scope:
         return _names(type_.value_type)
 
     def _columns(self, source: exp.Expr) -> Columns | None:
+        # Thousands of questions are about a few sources, and a name made whole changes no columns.
+        if id(source) not in self._known:
+            self._known[id(source)] = source, self._find_columns(source)
+        return self._known[id(source)][1]
+
+    def _find_columns(self, source: exp.Expr) -> Columns | None:
         if isinstance(source, exp.Subquery):
             return self._outputs(source.this)
         if not isinstance(source, exp.Table):
