@@ -198,14 +198,14 @@ def written_answers(
     """Serialize a `SendResponse` for each verdict alone; joined they are one for all."""
     asked = bool(spends or churns)
     parts = []
-    for index, verdict in enumerate(verdicts):
-        event_id = verdict.event_id.encode()
+    for index, (text, outcome, problem, refusal) in enumerate(verdicts):
+        event_id = text.encode()
         size = len(event_id)
-        if asked or verdict.problem or verdict.refusal or size > _LONGEST_SHORT_ID:
-            parts.append(_answer(verdict, spends.get(index), churns.get(index)))
+        if asked or problem or refusal or size > _LONGEST_SHORT_ID:
+            parts.append(_answer(verdicts[index], spends.get(index), churns.get(index)))
         else:
             # The same bytes at a tenth of the cost: field 1 of the response, in it fields 1 (the id) and 2 (outcome).
-            parts.append(b"\x0a%c\x0a%c%b\x10%c" % (size + 4, size, event_id, verdict.outcome))
+            parts.append(b"\x0a%c\x0a%c%b\x10%c" % (size + 4, size, event_id, outcome))
     return parts
 
 
