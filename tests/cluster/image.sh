@@ -29,7 +29,9 @@ for room in components/questline_core components/questline_components pipelines/
 cp -r "$root"/.venv/lib/python3.11/site-packages/questline-*.dist-info "$code/"
 find "$code" -name __pycache__ -prune -exec rm -rf {} +
 compile "$code"
-printf '#!/usr/bin/python3\nfrom questline_core.cli import main\nmain()\n' > "$scratch/code/usr/local/bin/questline"
+# A process that starts others is imported by them, and must not begin anew there.
+printf '#!/usr/bin/python3\nfrom questline_core.cli import main\nif __name__ == "__main__":\n    main()\n' \
+  > "$scratch/code/usr/local/bin/questline"
 chmod 755 "$scratch/code/usr/local/bin/questline"
 name=$1
 shift
