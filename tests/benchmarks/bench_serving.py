@@ -2,30 +2,35 @@
 
     python tests/benchmarks/bench_serving.py [VERSION_FOLDER]
 
-Without a folder it serves a generated model with the spend model's inputs and next to no arithmetic: the cost of serving alone.
-Costs are CPU seconds of the serving process, so that they hold on a machine that has other things to do, too; waits do not.
+Without a folder it serves a spend model that learned from random rows. Beside it stands what gRPC alone costs: a plain grpc.aio
+server that reads nothing and answers as many bytes. Costs are CPU seconds of the process, which on a machine that has other things
+to do rise by half and more; the ratio to the plain server holds. Waits hold on a quiet machine only.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import grpc
 import numpy as np
 import psutil
+import uvloop
 from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
 from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
 from questline_core.stack.children import free_ports
+from questline_core.testing.spend_models import publish_random_model
 from questline_kserve.testing.process import ServingProcess
-from questline_kserve.testing.versions import SPEND_INPUTS, write_version
 
 ROWS, AT_ONCE = 128, 4
 ROWS_BAR, CALLS_BAR, P50_BAR_MS = 100_000, 3_000, 1.5
@@ -38,11 +43,7 @@ def main() -> None:
         home.mkdir()
         rest_port, grpc_port = free_ports(2)
         serving = ServingProcess(home, rest_port, grpc_port)
-        version = (
-            Path(sys.argv[1])
-            if len(sys.argv) > 1
-            else write_version(Path(folder, "v1"), scale=1.0, inputs=SPEND_INPUTS)
-        )
+        version = Path(sys.argv[1] if len(sys.argv) > 1 else publish_random_model(Path(folder), store=folder).uri)
         serving.start()
         try:
             serving.wait_until_ready()
@@ -62,10 +63,14 @@ def measure(serving: ServingProcess, inputs: dict[str, str]) -> None:
             for rows, bar in ((ROWS, ROWS_BAR), (1, CALLS_BAR)):
                 asked = request(inputs, rows, raw=raw)
                 calls, cpu_s, wall_s = closed_loop(serving.pid, partial(ask, asked, timeout=30))
-                what = "rows" if rows > 1 else "calls"
+                what, each_us = "rows" if rows > 1 else "calls", cpu_s / calls * 1e6
+                with plain_server(ask(asked, timeout=30).SerializeToString()) as (pid, plain):
+                    plain_calls, plain_cpu_s, _ = closed_loop(pid, partial(plain, asked, timeout=30))
+                plain_us = plain_cpu_s / plain_calls * 1e6
                 print(
                     f"{calls * rows / cpu_s:>10,.0f} {what}/core-s at {rows} rows a call, {kind} (bar {bar:,}); "
-                    f"{cpu_s / calls * 1e6:,.0f} µs a call, {cpu_s / wall_s:.2f} cores"
+                    f"{each_us:,.0f} µs a call, {each_us / plain_us:.1f} times plain gRPC's {plain_us:,.0f}; "
+                    f"{cpu_s / wall_s:.2f} cores"
                 )
         waits = open_loop(lambda: ask(request(inputs, 1, raw=True), timeout=30))
         p50, p99 = (waits[int(len(waits) * part)] * 1000 for part in (0.5, 0.99))
@@ -84,6 +89,39 @@ def request(inputs: dict[str, str], rows: int, *, raw: bool) -> pb.ModelInferReq
         else:
             tensor.contents.bytes_contents.extend([b"NL"] * rows)
     return made
+
+
+@contextmanager
+def plain_server(answer: bytes) -> Iterator[tuple[int, Callable[..., object]]]:
+    """Run a server that gives one answer to everything; yields its pid and what asks it."""
+    (port,) = free_ports(1)
+    address = f"127.0.0.1:{port}"
+    server = get_context("spawn").Process(target=answer_always, args=(address, answer), daemon=True)
+    server.start()
+    try:
+        with grpc.insecure_channel(address) as channel:
+            ask = GRPCInferenceServiceStub(channel).ModelInfer
+            ask(pb.ModelInferRequest(), timeout=60, wait_for_ready=True)
+            yield server.pid or 0, ask
+    finally:
+        server.kill()
+
+
+def answer_always(address: str, answer: bytes) -> None:
+    async def infer(_: bytes, __: object) -> bytes:
+        return answer
+
+    async def serve() -> None:
+        server = grpc.aio.server()
+        method = {"ModelInfer": grpc.unary_unary_rpc_method_handler(infer)}
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler("inference.GRPCInferenceService", method),)
+        )
+        server.add_insecure_port(address)
+        await server.start()
+        await asyncio.Event().wait()
+
+    uvloop.run(serve())
 
 
 def closed_loop(pid: int, ask: Callable[[], object]) -> tuple[int, float, float]:
