@@ -64,6 +64,7 @@ def test_no_file_and_no_function_is_longer_than_its_budget() -> None:
 
 
 TOUCHES_ENVIRONMENT = {
+    "components/questline_core/models/fast.py": "sets what ONNX Runtime reads while it is imported",
     "components/questline_core/stack/children.py": "hands it to the processes that it starts",
     "components/questline_core/stack/supervisor.py": "hands it to the processes that it starts",
     "ingest/questline_ingest/commands/gateway.py": "sets what gRPC reads while it is imported",

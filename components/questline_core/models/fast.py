@@ -7,12 +7,17 @@ input that is a text; the place of a word is its number among all of them, and a
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
+
+# Without this it numbers the machine in a file of the home folder, and reports what it does to its maker.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
 
 WORDS = "words"
 _ERRORS_ONLY = 3
