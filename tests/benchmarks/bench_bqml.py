@@ -61,20 +61,20 @@ def main() -> None:
 
 
 def _trees(bqml: Executor, connection: duckdb.DuckDBPyConnection) -> None:
-    settings = {"objective": "binary:logistic", "tree_method": "hist", "nthread": 2, "eval_metric": "logloss"}
+    settings = {"objective": "binary:logistic", "tree_method": "hist", "nthread": 1, "eval_metric": "logloss"}
     kept = {}
 
     def plain_train() -> None:
         rows = connection.sql("SELECT * FROM game.players").df()
         kept["encoder"] = OrdinalEncoder().fit(rows[TEXTS])
         data = np.column_stack([rows[NUMBERS], kept["encoder"].transform(rows[TEXTS])]).astype(np.float32)
-        matrix = xgb.DMatrix(data, label=rows["churned"], nthread=2)
+        matrix = xgb.DMatrix(data, label=rows["churned"], nthread=1)
         kept["booster"] = xgb.train(settings, matrix, 50, evals=[(matrix, "train")], verbose_eval=False)
 
     def plain_predict(table: str = "players") -> None:
         rows = connection.sql(f"SELECT * FROM game.{table}").df()  # noqa: S608 - one of two names
         data = np.column_stack([rows[NUMBERS], kept["encoder"].transform(rows[TEXTS])]).astype(np.float32)
-        rows["p"] = kept["booster"].predict(xgb.DMatrix(data, nthread=2))
+        rows["p"] = kept["booster"].predict(xgb.DMatrix(data, nthread=1))
 
     create = f"CREATE OR REPLACE MODEL game.t OPTIONS(MODEL_TYPE = 'BOOSTED_TREE_CLASSIFIER', {OPTIONS}) AS SELECT * FROM game.players"  # noqa: S608
     compare("boosted trees, training", lambda: bqml.run(create), plain_train)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,12 +12,14 @@ import pyarrow as pa
 from questline_core.bqml import evaluation
 from questline_core.bqml.evaluation import check_threshold
 from questline_core.bqml.linear import Linear
+from questline_core.bqml.literals import FLAG, FRACTION, Literal, whole
 from questline_core.bqml.model import Model, contributions, probabilities
 from questline_core.bqml.preprocessing import CALENDAR, Array, numbers, taken
 from questline_core.bqml.rows import column_named
 from questline_core.bqml.transform import Ask
 from questline_core.bqml.trees import Trees
 from questline_core.errors import BadInput
+from questline_core.warehouse.where import without_place
 
 _TWO = 2
 
@@ -36,7 +38,12 @@ class Question:
         """Give the rows as the model's estimator knows them."""
         assert self.rows is not None  # noqa: S101 - the reader of the statement sees to it
         transform = self.model.transform
-        return self.rows if transform is None else transform.apply(self.rows, self.ask, label=self.model.label)
+        if transform is None:
+            return self.rows
+        try:
+            return transform.apply(self.rows, self.ask, label=self.model.label)
+        except BadInput as error:  # its place is one in the text of CREATE MODEL
+            raise BadInput(f"in TRANSFORM of {self.model.name}: {without_place(error)}") from None
 
     def margins(self) -> Array:
         """Give values or logits of the rows."""
@@ -108,8 +115,7 @@ def evaluate(question: Question) -> pa.Table:
     """ML.EVALUATE: metrics on the rows, or on those held out at training."""
     truth, scores = _judged(question)
     if not question.model.classes:
-        if "threshold" in question.settings:
-            raise BadInput(f"a threshold goes with a model of two classes; {question.model.name} predicts values")
+        check_threshold(question.model, question.settings.get("threshold"))
         return evaluation.regression(truth, scores)
     return evaluation.classification(question.model, truth, scores, question.settings.get("threshold"))
 
@@ -270,8 +276,6 @@ def explain_predict(question: Question) -> pa.Table:
 
 
 def _top(model: Model, shares: Array, count: int) -> Any:
-    if type(count) is not int or count < 1:
-        raise BadInput(f"top_k_features is a whole number from 1, not {count!r}")
     names = pa.array([feature.name for feature in model.preprocessor.features])
     own = shares[:, :-1]
     order = np.argsort(-np.abs(own), axis=1, kind="stable")[:, :count]
@@ -308,24 +312,39 @@ class Answer:
     answer: Callable[[Question], pa.Table]
     rows: str = "none"
     """Whether it takes rows: none, optional or needed."""
-    settings: tuple[str, ...] = ()
+    settings: Mapping[str, Literal] = field(default_factory=dict)
     """Fields of its STRUCT."""
     thresholds: bool = False
+    """Whether it takes an array of thresholds."""
 
+    def takes(self) -> str:
+        """List what may stand after the model, for a sentence."""
+        parts = ["rows: (query) or TABLE name"] if self.rows != "none" else []
+        parts += [f"STRUCT({', '.join(f'… AS {name}' for name in self.settings)})"] if self.settings else []
+        parts += ["GENERATE_ARRAY(first, last, step)"] if self.thresholds else []
+        return ", then ".join(parts) or "nothing"
+
+
+_THRESHOLD = {"threshold": FRACTION}
 
 ANSWERS: Mapping[str, Answer] = {
-    "PREDICT": Answer(answer=predict, rows="needed", settings=("threshold",)),
-    "EVALUATE": Answer(answer=evaluate, rows="optional", settings=("threshold",)),
+    "PREDICT": Answer(answer=predict, rows="needed", settings=_THRESHOLD),
+    "EVALUATE": Answer(answer=evaluate, rows="optional", settings=_THRESHOLD),
     "ROC_CURVE": Answer(answer=roc_curve, rows="optional", thresholds=True),
-    "CONFUSION_MATRIX": Answer(answer=confusion_matrix, rows="optional", settings=("threshold",)),
+    "CONFUSION_MATRIX": Answer(answer=confusion_matrix, rows="optional", settings=_THRESHOLD),
     "FEATURE_IMPORTANCE": Answer(answer=feature_importance),
-    "WEIGHTS": Answer(answer=weights, settings=("standardize",)),
+    "WEIGHTS": Answer(answer=weights, settings={"standardize": FLAG}),
     "TRAINING_INFO": Answer(answer=training_info),
     "FEATURE_INFO": Answer(answer=feature_info),
     "EXPLAIN_PREDICT": Answer(
         answer=explain_predict,
         rows="needed",
-        settings=("top_k_features", "threshold", "integrated_gradients_num_steps", "approx_feature_contrib"),
+        settings={
+            "top_k_features": whole(1),
+            **_THRESHOLD,
+            "integrated_gradients_num_steps": whole(1, 30),
+            "approx_feature_contrib": FLAG,
+        },
     ),
-    "GLOBAL_EXPLAIN": Answer(answer=global_explain, settings=("class_level_explain",)),
+    "GLOBAL_EXPLAIN": Answer(answer=global_explain, settings={"class_level_explain": FLAG}),
 }

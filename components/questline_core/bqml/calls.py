@@ -33,6 +33,8 @@ def find_calls(text: Text) -> Iterator[Call]:
             name = text.word(index + 2)
             if name not in ANSWERS:
                 raise BadInput(f"{text.place(index)}: {_unknown(name)}")
+            if text.word(index - 1) not in ("FROM", "JOIN", ",", ""):
+                raise BadInput(f"{text.place(index)}: ML.{name} gives a table; write it after FROM or JOIN")
             call = Call(name, index, index + 3, text.closing(index + 3) + 1)
             yield call
             index = call.after

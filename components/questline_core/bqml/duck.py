@@ -12,9 +12,10 @@ from sqlglot.errors import ErrorLevel
 
 from questline_core.errors import BadInput
 from questline_core.warehouse.columns import googlesql_types
-from questline_core.warehouse.engine import define_macros, explain
+from questline_core.warehouse.engine import check_names, define_macros, explain
 from questline_core.warehouse.googlesql import Translated, parse
-from questline_core.warehouse.rewrite import rewrite
+from questline_core.warehouse.rewrite import place, rewrite
+from questline_core.warehouse.where import at
 
 
 class DuckDbTables:
@@ -34,7 +35,7 @@ class DuckDbTables:
         tree, values = question.tree.copy(), dict[str, Any]()
         for node in list(tree.find_all(exp.Parameter)):
             if node.name not in parameters:
-                raise BadInput(f"the query uses @{node.name}, but no value was given for it")
+                raise BadInput(f"{place(node)}: the query uses @{node.name}, but no value was given for it")
             values[node.name] = parameters[node.name]
             node.replace(exp.Parameter(this=exp.Var(this=node.name)))
         rewrite(tree)
@@ -43,18 +44,19 @@ class DuckDbTables:
             cursor.execute("SET TimeZone = 'UTC'; SET ieee_floating_point_ops = false")
             for name, table in relations.items():
                 cursor.register(name, table)
+            translated = Translated(question=question, sql=text, parameters=values)
             try:
                 found = cursor.sql(text, params=values or None).to_arrow_table()
             except duckdb.Error as error:
-                raise BadInput(
-                    explain(Translated(question=question, sql=text, parameters=values), str(error))
-                ) from error
-        return googlesql_types(_as_floats(found))
+                raise BadInput(explain(translated, str(error))) from error
+        check_names(translated, found.column_names)
+        with at(place(question.tree)):
+            return googlesql_types(_as_floats(found))
 
 
 def _as_floats(rows: pa.Table) -> pa.Table:
     """Turn NUMERIC columns into FLOAT64: models compute with nothing else."""
-    for place, field in enumerate(rows.schema):
+    for index, field in enumerate(rows.schema):
         if pa.types.is_decimal(field.type):
-            rows = rows.set_column(place, field.name, rows.column(place).cast(pa.float64()))
+            rows = rows.set_column(index, field.name, rows.column(index).cast(pa.float64()))
     return rows

@@ -65,17 +65,14 @@ def _auc(truth: Array, predicted: Array) -> float:
 
 
 def check_threshold(model: Model, threshold: float | None) -> None:
-    """Refuse a threshold that is none.
+    """Refuse a threshold for a model that has not two classes.
 
     Raises:
-        BadInput: the model has not two classes, or the threshold is not from 0 to 1.
+        BadInput: it has not.
     """
-    if threshold is None:
-        return
-    if len(model.classes) != _TWO:
-        raise BadInput(f"a threshold goes with a model of two classes; {model.name} has {len(model.classes)}")
-    if not 0 <= threshold <= 1:
-        raise BadInput(f"the threshold is a number from 0 to 1, not {threshold}")
+    if threshold is not None and len(model.classes) != _TWO:
+        has = f"has {len(model.classes)}" if model.classes else "predicts values"
+        raise BadInput(f"a threshold goes with a model of two classes; {model.name} {has}")
 
 
 def roc_curve(model: Model, truth: Array, predicted: Array, thresholds: Sequence[float] | None) -> pa.Table:

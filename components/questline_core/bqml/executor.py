@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -18,6 +17,7 @@ from questline_core.bqml.calls import Call, blanked, find_calls, input_query, re
 from questline_core.bqml.duck import DuckDbTables
 from questline_core.bqml.export_data import export_data
 from questline_core.bqml.imported import Imported
+from questline_core.bqml.literals import is_number
 from questline_core.bqml.model import Model, read_model
 from questline_core.bqml.options import IMPORTED, Options, read_options
 from questline_core.bqml.store import ModelStore, model_name
@@ -25,11 +25,12 @@ from questline_core.bqml.text import Reader, Text, listed
 from questline_core.bqml.training import Order, train
 from questline_core.bqml.transform import Ask, Transform, read_transform
 from questline_core.errors import BadInput
+from questline_core.warehouse.where import at
 
 if TYPE_CHECKING:
     import duckdb
 
-_T = TypeVar("_T")
+_MOST_THRESHOLDS = 100_000
 _NOTHING: pa.Table = pa.table({})
 
 
@@ -109,13 +110,15 @@ class Statements:
             raise BadInput(f"{wanted.place}: there is a model {wanted.name} already; write CREATE OR REPLACE MODEL")
         if wanted.options.model_type in IMPORTED:
             copy = partial(imported.copy, options=wanted.options, statement=reader.text.text)
-            _placed(wanted.place, lambda: self.models.put(wanted.name, copy))
+            with at(wanted.place):
+                self.models.put(wanted.name, copy)
             return
         if wanted.query is None:
             raise reader.wrong("AS and the query that gives the training rows")
         rows = self._rows(wanted.query, reader.parameters)
         order = Order(statement=reader.text.text, options=wanted.options, transform=wanted.transform, seed=self._seed)
-        self.models.put(wanted.name, _placed(wanted.place, lambda: train(order, rows, self._ask)))
+        with at(wanted.place):
+            self.models.put(wanted.name, train(order, rows, self._ask))
 
     def _drop(self, reader: Reader) -> None:
         if_there = reader.accept("IF", "EXISTS")
@@ -124,12 +127,12 @@ class Statements:
         self.models.drop(name)
 
     def _export_model(self, reader: Reader) -> None:
-        place = reader.text.place(reader.index)
         name = self._known_name(reader)
         reader.expect("OPTIONS")
-        uri = exports.read_uri(reader)
+        uri, place = exports.read_uri(reader)
         _end(reader)
-        _placed(place, lambda: exports.export_model(self._model(name), uri))
+        with at(place):
+            exports.export_model(self._model(name), uri)
 
     def _export_data(self, reader: Reader) -> None:
         export_data(reader, lambda sql: self._rows(sql, reader.parameters))
@@ -138,7 +141,8 @@ class Statements:
         place = reader.text.place(reader.index)
         name = model_name(reader.name(), place)
         if not may_miss:
-            _placed(place, lambda: self.models.current(name))
+            with at(place):
+                self.models.current(name)
         return name
 
     def _model(self, name: str) -> Model | Imported:
@@ -160,14 +164,15 @@ class Statements:
         rows, settings, thresholds = None, dict[str, Any](), None
         for first, after in arguments[1:]:
             word = text.word(first)
-            if word == "STRUCT":
-                settings = _settings(text, first, call.name, parameters)
-            elif answer.thresholds and word in ("GENERATE_ARRAY", "["):
-                thresholds = _thresholds(Reader(text, parameters, first))
-            elif answer.rows == "none":
-                raise BadInput(f"{text.place(first)}: ML.{call.name} takes no rows, only the model")
-            elif rows is not None:
-                raise BadInput(f"{text.place(first)}: ML.{call.name} takes rows once")
+            if word == "STRUCT" and not settings:
+                settings = _settings(Reader(text, parameters, first), after, call.name)
+            elif answer.thresholds and word in ("GENERATE_ARRAY", "[", "@") and thresholds is None:
+                thresholds = _thresholds(Reader(text, parameters, first), after)
+            elif answer.rows == "none" or rows is not None or settings or thresholds is not None:
+                raise BadInput(
+                    f"{text.place(first)}: ML.{call.name} takes nothing more here; "
+                    f"after its model goes {answer.takes()}"
+                )
             else:
                 rows = self._rows(input_query(text, first, after), parameters)
         if rows is None and answer.rows == "needed":
@@ -176,10 +181,11 @@ class Statements:
         if isinstance(model, Imported):
             if call.name != "PREDICT" or rows is None:
                 raise BadInput(f"{place}: {name} is an imported TENSORFLOW model; it answers ML.PREDICT only")
-            found, known = rows, model
-            return _placed(place, lambda: known.predict(found))
+            with at(place):
+                return model.predict(rows)
         question = Question(model=model, rows=rows, settings=settings, thresholds=thresholds, ask=self._ask)
-        return _placed(place, lambda: answer.answer(question))
+        with at(place):
+            return answer.answer(question)
 
 
 class Executor(Statements):
@@ -194,10 +200,15 @@ def _read_create(reader: Reader, *, replace: bool) -> _Create:
     if_missing = not replace and reader.accept("IF", "NOT", "EXISTS")
     place = reader.text.place(reader.index)
     name = model_name(reader.name(), place)
+    clause = reader.text.place(reader.index)
     transform = read_transform(reader) if reader.accept("TRANSFORM") else None
     if not reader.accept("OPTIONS"):
         raise reader.wrong("TRANSFORM(…) or OPTIONS(MODEL_TYPE = …, …)" if transform is None else "OPTIONS(…)")
     options, query = read_options(reader), None
+    if options.model_type in IMPORTED and transform is not None:
+        raise BadInput(
+            f"{clause}: an imported model takes no TRANSFORM; transform the rows that are given to ML.PREDICT"
+        )
     if reader.accept("AS"):
         if reader.done():
             raise reader.wrong("the query that gives the training rows")
@@ -212,31 +223,22 @@ def _read_create(reader: Reader, *, replace: bool) -> _Create:
     return _Create(name, place, replace, if_missing, options, transform, query)
 
 
-def _placed(place: str, step: Callable[[], _T]) -> _T:
-    try:
-        return step()
-    except BadInput as error:
-        raise error if re.match(r"line \d+, column", str(error)) else BadInput(f"{place}: {error}") from None
-
-
-def _thresholds(reader: Reader) -> list[float]:
-    """Read GENERATE_ARRAY(first, last[, step]) or an array of numbers."""
+def _thresholds(reader: Reader, after: int) -> list[float]:
+    """Read GENERATE_ARRAY(first, last[, step]), an array of numbers or a parameter."""
     place = reader.text.place(reader.index)
-    numbers = list[Any]()
     if reader.accept("GENERATE_ARRAY"):
-        opening = reader.skip_brackets()[0]
-        after_all = reader.index
-        for first, _ in reader.text.arguments(opening):
-            reader.index = first
-            numbers.append(reader.value())
-        reader.index = after_all
-        step = (numbers[2:] or [1])[0]
-        if len(numbers) not in (2, 3) or not all(type(n) in (int, float) for n in numbers) or step <= 0:
+        ends = reader.literals()
+        step = (ends[2:] or [1])[0]
+        if len(ends) not in (2, 3) or not all(map(is_number, ends)) or step <= 0:
             raise BadInput(f"{place}: write GENERATE_ARRAY(first, last, step) with numbers and a step above 0")
-        return [numbers[0] + i * step for i in range(math.floor((numbers[1] - numbers[0]) / step + 1e-9) + 1)]
-    numbers = reader.value()
-    if not all(type(number) in (int, float) for number in numbers):
-        raise BadInput(f"{place}: thresholds are numbers")
+        count = math.floor((ends[1] - ends[0]) / step + 1e-9) + 1
+        numbers = [ends[0] + i * step for i in range(min(count, _MOST_THRESHOLDS + 1))]
+    else:
+        numbers = reader.value()
+    if reader.index != after:
+        raise reader.wrong("a comma or )")
+    if not (isinstance(numbers, list) and 0 < len(numbers) <= _MOST_THRESHOLDS and all(map(is_number, numbers))):
+        raise BadInput(f"{place}: thresholds are an array of 1 to {_MOST_THRESHOLDS:,} numbers")
     return [float(number) for number in numbers]
 
 
@@ -245,14 +247,20 @@ def _end(reader: Reader) -> None:
         raise reader.wrong("the end of the statement")
 
 
-def _settings(text: Text, first: int, function: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    allowed = ANSWERS[function].settings
-    found = Reader(text, parameters, first).value()
+def _settings(reader: Reader, after: int, function: str) -> dict[str, Any]:
+    text, first, allowed = reader.text, reader.index, ANSWERS[function].settings
+    found = reader.value()
+    if reader.index != after:
+        raise reader.wrong("a comma or )")
     if not isinstance(found, dict):
-        raise BadInput(f"{text.place(first)}: name the fields of this STRUCT, such as STRUCT(0.5 AS threshold)")
-    for name in found:
-        if name.lower() not in allowed:
-            takes = f"its settings are {listed(allowed)}" if allowed else "it has none"
-            places = [i for i, _ in enumerate(text.tokens) if i > first and text.tokens[i].text == name]
-            raise BadInput(f"{text.place(places[0])}: ML.{function} has no setting {name}; {takes}")
+        such = f", such as STRUCT(… AS {next(iter(allowed))})" if allowed else ""
+        raise BadInput(f"{text.place(first)}: name the fields of this STRUCT{such}")
+    for name, value in found.items():
+        place = text.place(next(i for i in range(first, after) if text.tokens[i].text == name))
+        kind = allowed.get(name.lower())
+        if kind is None:
+            takes = f"its settings are {listed(list(allowed))}" if allowed else "it has none"
+            raise BadInput(f"{place}: ML.{function} has no setting {name}; {takes}")
+        if not kind.fits(value):
+            raise BadInput(f"{place}: {kind.refusal(f'the {name}', value)}")
     return {name.lower(): value for name, value in found.items()}

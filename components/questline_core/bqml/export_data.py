@@ -19,18 +19,21 @@ import pyarrow.parquet as pq
 
 from questline_core import places
 from questline_core.bqml.calls import blanked
-from questline_core.bqml.text import Reader, listed
+from questline_core.bqml.literals import FLAG, TEXT
+from questline_core.bqml.text import Places, Reader, listed
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import type_name
+from questline_core.warehouse.where import at
 
 _SHARD_BYTES = 256 * 2**20
 _FORMATS = {"CSV": ("", "GZIP"), "JSON": ("", "GZIP"), "PARQUET": ("", "SNAPPY", "GZIP", "ZSTD")}
 _OPTIONS = {
-    "URI": str,
-    "FORMAT": str,
-    "COMPRESSION": str,
-    "OVERWRITE": bool,
-    "HEADER": bool,
-    "FIELD_DELIMITER": str,
+    "URI": TEXT,
+    "FORMAT": TEXT,
+    "COMPRESSION": TEXT,
+    "OVERWRITE": FLAG,
+    "HEADER": FLAG,
+    "FIELD_DELIMITER": TEXT,
 }
 
 
@@ -57,9 +60,19 @@ def export_data(reader: Reader, rows_of: Callable[[str], pa.Table]) -> None:
     if reader.done():
         raise reader.wrong("a query")
     rows = rows_of(blanked(reader.text, reader.text.span(reader.index, len(reader.text.tokens))).rstrip("; \n"))
+    try:
+        with at(wanted.place):
+            _deliver(rows, wanted)
+    except OSError as error:
+        raise BadInput(
+            f"{wanted.place}: cannot write to {wanted.uri} ({error.strerror or error}); name another folder"
+        ) from error
+
+
+def _deliver(rows: pa.Table, wanted: _Wanted) -> None:
     there = places.present(wanted.uri)
     if there and not wanted.overwrite:
-        raise BadInput(f"{wanted.place}: {there[0]} is there already; write OVERWRITE = TRUE to replace it")
+        raise BadInput(f"{there[0]} is there already; write OVERWRITE = TRUE to replace it")
     with tempfile.TemporaryDirectory() as aside:
         folder, _, name = wanted.uri.rpartition("/")
         for number, shard in enumerate(_shards(rows)):
@@ -69,28 +82,25 @@ def export_data(reader: Reader, rows_of: Callable[[str], pa.Table]) -> None:
 
 
 def _read(reader: Reader) -> _Wanted:
-    found, opening = dict[str, Any](), reader.skip_brackets()[0]
-    after_all, text = reader.index, reader.text
-    places_of = dict[str, str]()
-    for first, after in text.arguments(opening):
-        reader.index = first
-        name = reader.name().upper()
-        if name not in _OPTIONS:
-            raise BadInput(
-                f"{text.place(first)}: EXPORT DATA has no option {name} here; supported are {listed(list(_OPTIONS))}"
-            )
-        reader.expect("=")
-        places_of[name] = text.place(reader.index)
-        found[name] = reader.value()
-        if not isinstance(found[name], _OPTIONS[name]):
-            raise BadInput(f"{places_of[name]}: the option {name} cannot be {found[name]!r}")
-        if reader.index != after:
-            raise reader.wrong("a comma or )")
-    reader.index = after_all
-    return _checked(found, places_of, text.place(opening))
+    opening = reader.text.place(reader.index)
+    found, places_of = reader.options(_known, lambda name: _value(reader, name))
+    return _checked(found, places_of, opening)
 
 
-def _checked(found: dict[str, Any], places_of: dict[str, str], opening: str) -> _Wanted:
+def _known(name: str, place: str) -> str:
+    if name not in _OPTIONS:
+        raise BadInput(f"{place}: EXPORT DATA has no option {name} here; supported are {listed(list(_OPTIONS))}")
+    return name
+
+
+def _value(reader: Reader, name: str) -> Any:
+    place, value = reader.text.place(reader.index), reader.value()
+    if not _OPTIONS[name].fits(value):
+        raise BadInput(f"{place}: {_OPTIONS[name].refusal(f'the option {name}', value)}")
+    return value
+
+
+def _checked(found: dict[str, Any], places_of: Places, opening: str) -> _Wanted:
     for name in ("URI", "FORMAT"):
         if name not in found:
             raise BadInput(f"{opening}: EXPORT DATA needs the option {name}")
@@ -108,8 +118,10 @@ def _checked(found: dict[str, Any], places_of: dict[str, str], opening: str) -> 
         if name in found and form != "CSV":
             raise BadInput(f"{places_of[name]}: the option {name} goes with FORMAT 'CSV', not {form!r}")
     delimiter = {"tab": "\t", "\\t": "\t"}.get(found.get("FIELD_DELIMITER", ","), found.get("FIELD_DELIMITER", ","))
-    if len(delimiter.encode()) != 1:
-        raise BadInput(f"{places_of['FIELD_DELIMITER']}: FIELD_DELIMITER is one character, or 'tab'")
+    if len(delimiter.encode()) != 1 or delimiter in '"\r\n':
+        raise BadInput(
+            f"{places_of['FIELD_DELIMITER']}: FIELD_DELIMITER is one character of ASCII, or 'tab'; no quote or line end"
+        )
     return _Wanted(
         uri=found["URI"],
         format=form,
@@ -131,7 +143,10 @@ def _shards(rows: pa.Table) -> Iterator[pa.Table]:
 def _write(path: Path, rows: pa.Table, wanted: _Wanted) -> None:
     if wanted.format == "PARQUET":
         compression: Any = wanted.compression.lower() or "none"
-        pq.write_table(rows, path, compression=compression)
+        try:
+            pq.write_table(rows, path, compression=compression)
+        except pa.ArrowNotImplementedError as error:
+            raise BadInput(f"PARQUET cannot hold these rows ({error}); cast the column to STRING") from error
         return
     if wanted.format == "CSV":
         _write_csv(path, rows, wanted)
@@ -147,7 +162,9 @@ def _write_csv(path: Path, rows: pa.Table, wanted: _Wanted) -> None:
     for name in rows.column_names:
         column: Any = rows.column(name)
         if pa.types.is_nested(column.type):
-            raise BadInput(f"the column {name} is {column.type}; CSV has no arrays and structs: use JSON or PARQUET")
+            raise BadInput(
+                f"the column {name} is {type_name(column.type)}; CSV has no arrays and structs: use JSON or PARQUET"
+            )
         if pa.types.is_timestamp(column.type) or pa.types.is_binary(column.type):
             column = pa.array([_plain(value) for value in column.to_pylist()], pa.string())
         columns[name] = column

@@ -22,25 +22,24 @@ from questline_core.bqml.trees import Trees
 from questline_core.errors import BadInput
 
 
-def read_uri(reader: Reader) -> str:
-    """Read OPTIONS(URI = '…').
+def read_uri(reader: Reader) -> tuple[str, str]:
+    """Read OPTIONS(URI = '…'); gives the URI and its place in the text.
 
     Raises:
         BadInput: there is another option, or no URI.
     """
-    opening = reader.skip_brackets()[0]
-    after_all, uri = reader.index, None
-    for first, _ in reader.text.arguments(opening):
-        reader.index = first
-        name = reader.name().upper()
-        if name != "URI":
-            raise BadInput(f"{reader.text.place(first)}: EXPORT MODEL has no option {name} here; supported is URI")
-        reader.expect("=")
-        uri = reader.value()
-    reader.index = after_all
+    opening = reader.text.place(reader.index)
+    found, places_of = reader.options(_known, lambda _: reader.value())
+    uri = found.get("URI")
     if not isinstance(uri, str) or not uri:
-        raise BadInput(f"{reader.text.place(opening)}: EXPORT MODEL needs OPTIONS(URI = 'folder')")
-    return uri
+        raise BadInput(f"{places_of.get('URI', opening)}: EXPORT MODEL needs OPTIONS(URI = 'folder')")
+    return uri, places_of["URI"]
+
+
+def _known(name: str, place: str) -> str:
+    if name != "URI":
+        raise BadInput(f"{place}: EXPORT MODEL has no option {name} here; supported is URI")
+    return name
 
 
 def export_model(model: Model | Imported, uri: str) -> None:

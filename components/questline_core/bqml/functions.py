@@ -14,8 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from questline_core.bqml.preprocessing import Array, as_text, numbers, positions, taken
+from questline_core.bqml.literals import FLAG, TEXT, Literal, is_number, one_of, whole
+from questline_core.bqml.preprocessing import Array, as_text, is_numeric, positions, taken
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import type_name
 
 State: TypeAlias = Mapping[str, Any]
 Values: TypeAlias = "pa.ChunkedArray[Any]"
@@ -27,12 +29,14 @@ _PAIRS = pa.list_(pa.struct([("index", pa.int64()), ("value", pa.float64())]))
 class Function:
     """One ML function: of a column, with literal settings after it."""
 
-    settings: Sequence[tuple[str, type | tuple[type, ...], Any]]
-    """For each literal argument its name, Python type and default; no default (`...`) means that it must be given."""
+    settings: Sequence[tuple[str, Literal, Any]]
+    """For each literal argument its name, what it may be and its default; without one (`...`) it must be given."""
     apply: Callable[[Values, State], Any]
     """Makes the new column from the old one, the settings and what was learned."""
     learn: Callable[[Values, State], State] | None = None
     """Learns from all training rows; such a function is followed by OVER() in the text."""
+
+    # The text of a BadInput of both goes on after the function's name: "takes numbers, not STRING".
 
 
 def _standard(column: Values, _: State) -> State:
@@ -53,14 +57,12 @@ def _robust(column: Values, state: State) -> State:
 
 
 def _apply_robust(column: Values, state: State) -> Any:
-    values = numbers(column, "ML.ROBUST_SCALER") - (state["median"] if state["with_median"] else 0)
+    values = _numbers(column) - (state["median"] if state["with_median"] else 0)
     return _floats(values / (state["spread"] or 1.0) if state["with_quantile_range"] else values)
 
 
 def _quantiles(column: Values, state: State) -> State:
     count = state["num_buckets"]
-    if count < 2:  # noqa: PLR2004 - a bucket is one of several
-        raise BadInput("ML.QUANTILE_BUCKETIZE needs at least 2 buckets")
     inner = np.quantile(_known(column), np.arange(1, count) / count)
     return {"points": sorted(set(inner.tolist()))}
 
@@ -68,12 +70,10 @@ def _quantiles(column: Values, state: State) -> State:
 def _impute(column: Values, state: State) -> State:
     strategy = state["strategy"].lower()
     if strategy == "most_frequent":
-        counted = Counter(column.drop_null().to_pylist())
+        counted = Counter(_single(column).drop_null().to_pylist())
         most = max(counted.values(), default=0)
         often: list[Any] = [value for value, count in counted.items() if count == most]
         return {"value": min(often, default=None)}
-    if strategy not in ("mean", "median"):
-        raise BadInput(f"ML.IMPUTER fills by 'mean', 'median' or 'most_frequent', not {strategy!r}")
     known = _known(column)
     return {"value": float(known.mean() if strategy == "mean" else np.median(known))}
 
@@ -88,10 +88,8 @@ def _bucketize(column: Values, state: State) -> Any:
     points = list(state["points"])
     if state.get("exclude_boundaries"):
         points = points[1:-1]
-    values, edges = numbers(column, "ML.BUCKETIZE"), [-np.inf, *points, np.inf]
+    values, edges = _numbers(column), [-np.inf, *points, np.inf]
     form = state["output_format"].lower()
-    if form not in ("bucket_names", "bucket_ranges", "bucket_ranges_json"):
-        raise BadInput(f"a bucket is written as bucket_names, bucket_ranges or bucket_ranges_json, not {form!r}")
     names = [_bucket(i, edges, form) for i in range(len(points) + 1)]
     places = np.searchsorted(points, values, side="right")
     return pc.if_else(pa.array(np.isnan(values)), None, taken(pa.array(names), places))
@@ -108,20 +106,18 @@ def _bucket(index: int, edges: Sequence[float], form: str) -> str:
 
 
 def _vocabulary(column: Values, state: State) -> State:
-    flat = pc.list_flatten(column) if pa.types.is_list(column.type) else column
-    counted = Counter(as_text(flat).drop_null().to_pylist())
+    flat: Any = pc.list_flatten(column) if pa.types.is_list(column.type) else column
+    counted: Counter[str] = Counter(as_text(_single(flat)).drop_null().to_pylist())
     often = [item for item in counted.items() if item[1] >= state["frequency_threshold"]]
     kept = sorted(often, key=lambda item: (-item[1], item[0]))[: state["top_k"]]
     return {"vocabulary": sorted(name for name, _ in kept), "most_frequent": kept[0][0] if kept else None}
 
 
 def _encode_label(column: Values, state: State) -> Any:
-    return pa.array(positions(as_text(column), pa.array(state["vocabulary"], pa.string())) + 1)
+    return pa.array(positions(as_text(_single(column)), pa.array(state["vocabulary"], pa.string())) + 1)
 
 
 def _encode_one_hot(column: Values, state: State) -> Any:
-    if state["drop"].lower() not in ("none", "most_frequent"):
-        raise BadInput(f"ML.ONE_HOT_ENCODER drops 'none' or 'most_frequent', not {state['drop']!r}")
     codes = _encode_label(column, state).to_pylist()
     dropped = None
     if state["drop"].lower() == "most_frequent" and state["most_frequent"] is not None:
@@ -132,7 +128,7 @@ def _encode_one_hot(column: Values, state: State) -> Any:
 def _encode_many(column: Values, state: State) -> Any:
     numbered = {name: index for index, name in enumerate(state["vocabulary"], 1)}
     rows = []
-    for row in column.to_pylist():
+    for row in _arrays(column).to_pylist():
         codes = sorted({numbered.get(str(item), 0) if item is not None else 0 for item in row}) if row else [0]
         rows.append([{"index": code, "value": 1.0} for code in codes])
     return pa.array(rows, _PAIRS)
@@ -147,14 +143,14 @@ def _hash_bucketize(column: Values, state: State) -> Any:
         number: int = farmhash.fingerprint64(text)
         return number % size if size else number - (2**64 if number >= 2**63 else 0)
 
-    return pa.array([place(text) for text in as_text(column).to_pylist()], pa.int64())
+    return pa.array([place(text) for text in as_text(_single(column)).to_pylist()], pa.int64())
 
 
 def _cross(column: Values, state: State) -> Any:
-    degree, names = state["degree"], _fields(column, "ML.FEATURE_CROSS")
-    if not 2 <= degree <= len(names):  # noqa: PLR2004 - a cross is of several
-        raise BadInput(f"ML.FEATURE_CROSS of {len(names)} columns has a degree from 2 to {len(names)}, not {degree}")
-    parts = {name: as_text(pc.struct_field(column, name)) for name in names}
+    degree, names = state["degree"], _fields(column)
+    if degree > len(names):
+        raise BadInput(f"takes a STRUCT of at least {degree} columns for the degree {degree}, not of {len(names)}")
+    parts = {name: as_text(_single(pc.struct_field(column, name))) for name in names}
     crossed = {}
     for size in range(2, degree + 1):
         for chosen in combinations(names, size):
@@ -163,8 +159,8 @@ def _cross(column: Values, state: State) -> Any:
 
 
 def _polynomial(column: Values, state: State) -> Any:
-    names = _fields(column, "ML.POLYNOMIAL_EXPAND")
-    parts = {name: pc.struct_field(column, name).cast(pa.float64()) for name in names}
+    names = _fields(column)
+    parts = {name: _floats(_numbers(pc.struct_field(column, name))) for name in names}
     expanded = {}
     for size in range(1, state["degree"] + 1):
         for chosen in combinations_with_replacement(names, size):
@@ -178,7 +174,7 @@ def _polynomial(column: Values, state: State) -> Any:
 def _ngrams(column: Values, state: State) -> Any:
     sizes = state["range"] if isinstance(state["range"], list) else [state["range"]] * 2
     rows = []
-    for row in column.to_pylist():
+    for row in _arrays(column).to_pylist():
         words = [str(word) for word in row or ()]
         spans = [(i, i + n) for n in range(sizes[0], sizes[-1] + 1) for i in range(len(words) - n + 1)]
         rows.append(None if row is None else [state["separator"].join(words[i:j]) for i, j in sorted(spans)])
@@ -190,30 +186,61 @@ def _norm(row: Sequence[float], p: float) -> float:
 
 
 def _normalize(column: Values, state: State) -> Any:
-    rows = column.to_pylist()
+    rows = _vectors(column)
     made = [None if row is None else [value / (_norm(row, state["p"]) or 1.0) for value in row] for row in rows]
     return pa.array(made, pa.list_(pa.float64()))
 
 
 def _lp_norm(column: Values, state: State) -> Any:
-    return pa.array([None if row is None else _norm(row, state["degree"]) for row in column.to_pylist()], pa.float64())
+    return pa.array([None if row is None else _norm(row, state["degree"]) for row in _vectors(column)], pa.float64())
 
 
 def _known(column: Values) -> Array:
-    values = numbers(column, "of an ML function")
+    values = _numbers(column)
     known = values[~np.isnan(values)]
     if not len(known):
-        raise BadInput("an ML function of TRANSFORM has only NULLs to learn from")
+        raise BadInput("has only NULLs to learn from; give it a column with values")
     return known
+
+
+def _numbers(column: Values) -> Array:
+    if not (is_numeric(column.type) or pa.types.is_null(column.type)):
+        raise _takes("numbers", column)
+    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), float)
+
+
+def _single(column: Values) -> Values:
+    if pa.types.is_nested(column.type) or pa.types.is_interval(column.type):
+        raise _takes("single values", column)
+    return column
+
+
+def _arrays(column: Values) -> Values:
+    if not pa.types.is_list(column.type):
+        raise _takes("an ARRAY", column)
+    return column
+
+
+def _vectors(column: Values) -> list[Sequence[float] | None]:
+    if not (pa.types.is_list(column.type) and is_numeric(column.type.value_type)):
+        raise _takes("an ARRAY of numbers", column)
+    rows: list[Sequence[float] | None] = column.to_pylist()
+    if any(None in row for row in rows if row is not None):
+        raise BadInput("takes an ARRAY of numbers without NULL in it; IFNULL(x, 0) fills them")
+    return rows
+
+
+def _takes(what: str, column: Values) -> BadInput:
+    return BadInput(f"takes {what}, not {type_name(column.type)}")
 
 
 def _floats(values: Array) -> Any:
     return pa.array(values, pa.float64(), mask=np.isnan(values))
 
 
-def _fields(column: Values, function: str) -> list[str]:
+def _fields(column: Values) -> list[str]:
     if not pa.types.is_struct(column.type):
-        raise BadInput(f"{function} takes a STRUCT of columns, such as {function}(STRUCT(a, b))")
+        raise _takes("a STRUCT of columns, such as STRUCT(a, b)", column)
     return [field.name for field in column.type]
 
 
@@ -222,47 +249,72 @@ def _struct(columns: Mapping[str, Any]) -> Any:
     return pa.StructArray.from_arrays(parts, names=list(columns))
 
 
-_NUMBER = (int, float)
-_TOP = [("top_k", int, 32_000), ("frequency_threshold", int, 5)]
+def _rising(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(map(is_number, value)) and value == sorted(set(value))
+
+
+def _sizes(value: Any) -> bool:
+    ends = value if isinstance(value, list) else [value, value]
+    return len(ends) == 2 and all(type(end) is int for end in ends) and 1 <= ends[0] <= ends[1]  # noqa: PLR2004 - from, to
+
+
+_TOP = [("top_k", whole(1), 32_000), ("frequency_threshold", whole(0), 5)]
+_POINTS = Literal("an array of numbers, each above the one before", _rising)
+_RANGE = Literal(
+    "[low, high] in percent, 0 <= low < high <= 100",
+    lambda value: _rising(value) and len(value) == 2 and value[0] >= 0 and value[1] <= 100,  # noqa: PLR2004 - as told
+)
+_NORM = Literal("0 or a number from 1", lambda value: is_number(value) and (value == 0 or value >= 1))
+_FORMAT = one_of("bucket_names", "bucket_ranges", "bucket_ranges_json")
+_STRATEGY, _DROP = one_of("mean", "median", "most_frequent"), one_of("none", "most_frequent")
+_SIZES = Literal("a whole number from 1, or [least, most]", _sizes)
 
 FUNCTIONS: Mapping[str, Function] = {
     "STANDARD_SCALER": Function(
         settings=[],
         learn=_standard,
-        apply=lambda c, s: _floats((numbers(c, "ML.STANDARD_SCALER") - s["mean"]) / (s["stddev"] or 1.0)),
+        apply=lambda c, s: _floats((_numbers(c) - s["mean"]) / (s["stddev"] or 1.0)),
     ),
     "MIN_MAX_SCALER": Function(
         settings=[],
         learn=_range,
-        apply=lambda c, s: _floats(
-            np.clip((numbers(c, "ML.MIN_MAX_SCALER") - s["min"]) / ((s["max"] - s["min"]) or 1.0), 0, 1)
-        ),
+        apply=lambda c, s: _floats(np.clip((_numbers(c) - s["min"]) / ((s["max"] - s["min"]) or 1.0), 0, 1)),
     ),
     "MAX_ABS_SCALER": Function(
         settings=[],
         learn=_range,
-        apply=lambda c, s: _floats(numbers(c, "ML.MAX_ABS_SCALER") / (s["most"] or 1.0)),
+        apply=lambda c, s: _floats(_numbers(c) / (s["most"] or 1.0)),
     ),
     "ROBUST_SCALER": Function(
-        settings=[("quantile_range", list, [25, 75]), ("with_median", bool, True), ("with_quantile_range", bool, True)],
+        settings=[
+            ("quantile_range", _RANGE, [25, 75]),
+            ("with_median", FLAG, True),
+            ("with_quantile_range", FLAG, True),
+        ],
         learn=_robust,
         apply=_apply_robust,
     ),
     "QUANTILE_BUCKETIZE": Function(
-        settings=[("num_buckets", int, ...), ("output_format", str, "bucket_names")], learn=_quantiles, apply=_bucketize
-    ),
-    "BUCKETIZE": Function(
-        settings=[("points", list, ...), ("exclude_boundaries", bool, False), ("output_format", str, "bucket_names")],
+        settings=[("num_buckets", whole(2), ...), ("output_format", _FORMAT, "bucket_names")],
+        learn=_quantiles,
         apply=_bucketize,
     ),
-    "IMPUTER": Function(settings=[("strategy", str, ...)], learn=_impute, apply=_apply_impute),
+    "BUCKETIZE": Function(
+        settings=[
+            ("points", _POINTS, ...),
+            ("exclude_boundaries", FLAG, False),
+            ("output_format", _FORMAT, "bucket_names"),
+        ],
+        apply=_bucketize,
+    ),
+    "IMPUTER": Function(settings=[("strategy", _STRATEGY, ...)], learn=_impute, apply=_apply_impute),
     "LABEL_ENCODER": Function(settings=_TOP, learn=_vocabulary, apply=_encode_label),
-    "ONE_HOT_ENCODER": Function(settings=[("drop", str, "none"), *_TOP], learn=_vocabulary, apply=_encode_one_hot),
+    "ONE_HOT_ENCODER": Function(settings=[("drop", _DROP, "none"), *_TOP], learn=_vocabulary, apply=_encode_one_hot),
     "MULTI_HOT_ENCODER": Function(settings=_TOP, learn=_vocabulary, apply=_encode_many),
-    "HASH_BUCKETIZE": Function(settings=[("hash_bucket_size", int, ...)], apply=_hash_bucketize),
-    "FEATURE_CROSS": Function(settings=[("degree", int, 2)], apply=_cross),
-    "POLYNOMIAL_EXPAND": Function(settings=[("degree", int, 2)], apply=_polynomial),
-    "NGRAMS": Function(settings=[("range", (list, int), ...), ("separator", str, " ")], apply=_ngrams),
-    "NORMALIZER": Function(settings=[("p", _NUMBER, 2)], apply=_normalize),
-    "LP_NORM": Function(settings=[("degree", _NUMBER, ...)], apply=_lp_norm),
+    "HASH_BUCKETIZE": Function(settings=[("hash_bucket_size", whole(0), ...)], apply=_hash_bucketize),
+    "FEATURE_CROSS": Function(settings=[("degree", whole(2), 2)], apply=_cross),
+    "POLYNOMIAL_EXPAND": Function(settings=[("degree", whole(1), 2)], apply=_polynomial),
+    "NGRAMS": Function(settings=[("range", _SIZES, ...), ("separator", TEXT, " ")], apply=_ngrams),
+    "NORMALIZER": Function(settings=[("p", _NORM, 2)], apply=_normalize),
+    "LP_NORM": Function(settings=[("degree", _NORM, ...)], apply=_lp_norm),
 }

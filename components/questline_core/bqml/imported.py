@@ -14,6 +14,7 @@ import pyarrow as pa
 from questline_core.bqml.options import Options
 from questline_core.errors import BadInput
 from questline_core.places import local_path
+from questline_core.warehouse.columns import type_name
 
 _SIGNATURE = "serving_default"
 
@@ -22,13 +23,26 @@ def copy(folder: Path, options: Options, statement: str) -> Mapping[str, Any]:
     """Copy the SavedModel that MODEL_PATH names; gives the facts of the model.
 
     Raises:
-        BadInput: MODEL_PATH is missing or no SavedModel lies there.
+        BadInput: no SavedModel with a serving signature lies there.
     """
-    if options["MODEL_PATH"] is None:
-        raise BadInput("a TENSORFLOW model needs the option MODEL_PATH, the folder of its SavedModel")
-    source = local_path(str(options["MODEL_PATH"]).rstrip("*"))
+    try:
+        source = local_path(str(options["MODEL_PATH"]).rstrip("*"))
+    except BadInput as error:
+        raise options.wrong("MODEL_PATH", str(error)) from None
     if not (source / "saved_model.pb").exists():
-        raise BadInput(f"there is no SavedModel in {source}; MODEL_PATH names the folder that holds saved_model.pb")
+        raise options.wrong(
+            "MODEL_PATH", f"there is no SavedModel in {source}; MODEL_PATH names the folder that holds saved_model.pb"
+        )
+    try:
+        signatures = _load(source).signatures
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise options.wrong(
+            "MODEL_PATH", f"the SavedModel in {source} cannot be read ({_first_line(error)})"
+        ) from error
+    if _SIGNATURE not in signatures:
+        raise options.wrong(
+            "MODEL_PATH", f"the SavedModel in {source} has no signature {_SIGNATURE}; export it again with one"
+        )
     shutil.copytree(source, folder / "saved_model")
     return {"statement": statement, "options": {"MODEL_TYPE": options.model_type, **options.given}}
 
@@ -53,15 +67,26 @@ class Imported:
         """
         import tensorflow as tf  # noqa: PLC0415 - slow to load, and needed for imported models only
 
-        loaded = tf.saved_model.load(str(self.folder / "saved_model"))
-        if _SIGNATURE not in loaded.signatures:
-            raise BadInput(f"{self.name} has no signature {_SIGNATURE}; export it again with one")
-        signature = loaded.signatures[_SIGNATURE]
+        signature = _load(self.folder / "saved_model").signatures[_SIGNATURE]
         inputs = {name: _tensor(rows, name, spec) for name, spec in signature.structured_input_signature[1].items()}
-        columns = {name: _column(tensor.numpy()) for name, tensor in sorted(signature(**inputs).items())}
+        try:
+            answer = signature(**inputs)
+        except tf.errors.OpError as error:
+            raise BadInput(f"{self.name} cannot answer for these rows ({_first_line(error)})") from error
+        columns = {name: _column(tensor.numpy()) for name, tensor in sorted(answer.items())}
         for name in rows.column_names:
             columns.setdefault(name, rows.column(name))
         return pa.table(columns)
+
+
+def _load(folder: Path) -> Any:
+    import tensorflow as tf  # noqa: PLC0415 - as above
+
+    return tf.saved_model.load(str(folder))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
 
 
 def _tensor(rows: pa.Table, name: str, spec: Any) -> Any:
@@ -75,7 +100,7 @@ def _tensor(rows: pa.Table, name: str, spec: Any) -> Any:
         values = tf.constant(rows.column(name).to_pylist(), dtype=spec.dtype)
     except (TypeError, ValueError):
         raise BadInput(
-            f"the column {name} is {rows.column(name).type}; the model wants {spec.dtype.name} without NULLs"
+            f"the column {name} is {type_name(rows.column(name).type)}; the model wants {spec.dtype.name} without NULLs"
         ) from None
     missing = (spec.shape.rank or 1) - values.shape.rank
     return tf.reshape(values, [*values.shape, *([1] * missing)]) if missing > 0 else values

@@ -23,6 +23,7 @@ from questline_core.bqml.rows import column_named
 from questline_core.bqml.transform import Transform
 from questline_core.bqml.trees import Trees
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import type_name
 
 Estimator: TypeAlias = Linear | Trees | Network
 
@@ -110,10 +111,9 @@ class Model:
         column = table.column(column_named(table, self.label))
         try:
             column = column.cast(self.label_type)
-        except pa.ArrowInvalid:
-            raise BadInput(
-                f"the label {self.label} is {column.type} in these rows, but the model learned {self.label_type}"
-            ) from None
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            here, learned = type_name(column.type), type_name(self.label_type)
+            raise BadInput(f"the label {self.label} is {here} in these rows, but the model learned {learned}") from None
         return positions(column, pa.array(self.classes, self.label_type))
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from questline_core.bqml.text import Reader, Text, listed
+from questline_core.bqml.literals import is_number, spelled
+from questline_core.bqml.text import Places, Reader, listed
 from questline_core.errors import BadInput
 
 LINEAR = ("LINEAR_REG", "LOGISTIC_REG")
@@ -128,8 +129,8 @@ NOT_HERE = {
 _ALIASES = {"LABELS": "INPUT_LABEL_COLS"}
 _KINDS: Mapping[str, Callable[[Any], bool]] = {
     "STRING": lambda value: isinstance(value, str),
-    "INT64": lambda value: type(value) is int,
-    "FLOAT64": lambda value: type(value) in (int, float),
+    "INT64": lambda value: type(value) is int and abs(value) < 2**63,
+    "FLOAT64": is_number,
     "BOOL": lambda value: isinstance(value, bool),
     "ARRAY<STRING>": lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
     "ARRAY<INT64>": lambda value: isinstance(value, list) and all(type(item) is int and item > 0 for item in value),
@@ -143,6 +144,11 @@ class Options:
 
     model_type: str
     given: Mapping[str, Any]
+    places: Places = field(default_factory=dict)
+
+    def wrong(self, name: str, sentence: str) -> BadInput:
+        """Make an error about an option, with its place if it was given."""
+        return BadInput(f"{self.places[name]}: {sentence}" if name in self.places else sentence)
 
     def __getitem__(self, name: str) -> Any:
         """Give an option's value, or its default for this model type."""
@@ -155,29 +161,17 @@ def read_options(reader: Reader) -> Options:
     Raises:
         BadInput: an option is unknown, belongs to another model type, comes twice or has a wrong value; tells where.
     """
-    opening = reader.skip_brackets()[0]
-    text, found, places = reader.text, dict[str, Any](), dict[str, int]()
-    after_all = reader.index
-    for first, after in text.arguments(opening):
-        reader.index = first
-        name = reader.name().upper()
-        _check_name(text, first, name)
-        name = _ALIASES.get(name, name)
-        if name in found:
-            raise BadInput(f"{text.place(first)}: the option {name} is given twice")
-        reader.expect("=")
-        found[name], places[name] = _value(reader, name), first
-        if reader.index != after:
-            raise reader.wrong("a comma or )")
-    reader.index = after_all
-    return _for_model_type(text, opening, found, places)
+    opening = reader.text.place(reader.index)
+    found, places = reader.options(_known, lambda name: _value(reader, name))
+    return _for_model_type(opening, found, places)
 
 
-def _check_name(text: Text, index: int, name: str) -> None:
+def _known(name: str, place: str) -> str:
     if name in NOT_HERE:
-        raise BadInput(f"{text.place(index)}: the option {name} of BigQuery is not supported here: {NOT_HERE[name]}")
+        raise BadInput(f"{place}: the option {name} of BigQuery is not supported here: {NOT_HERE[name]}")
     if name not in OPTIONS:
-        raise BadInput(f"{text.place(index)}: there is no option {name}; the options are {listed(sorted(OPTIONS))}")
+        raise BadInput(f"{place}: there is no option {name}; the options are {listed(sorted(OPTIONS))}")
+    return _ALIASES.get(name, name)
 
 
 def _value(reader: Reader, name: str) -> Any:
@@ -186,7 +180,7 @@ def _value(reader: Reader, name: str) -> Any:
         raise BadInput(f"{place}: {name} takes one value here: there is no hyperparameter tuning")
     value = reader.value()
     if not _KINDS[option.kind](value):
-        raise BadInput(f"{place}: the option {name} takes {option.kind}, not {value!r}")
+        raise BadInput(f"{place}: the option {name} takes {option.kind}, not {spelled(value)}")
     if isinstance(value, str) and option.choices:
         value = value.upper()
         if value not in option.choices:
@@ -198,26 +192,26 @@ def _value(reader: Reader, name: str) -> Any:
     return value
 
 
-def _for_model_type(text: Text, opening: int, found: dict[str, Any], places: Mapping[str, int]) -> Options:
+def _for_model_type(opening: str, found: dict[str, Any], places: Places) -> Options:
     model_type = found.get("MODEL_TYPE")
     if model_type is None:
-        raise BadInput(f"{text.place(opening)}: OPTIONS must name the MODEL_TYPE; supported are {listed(MODEL_TYPES)}")
-    for name, index in places.items():
+        raise BadInput(f"{opening}: OPTIONS must name the MODEL_TYPE; supported are {listed(MODEL_TYPES)}")
+    for name, place in places.items():
         if model_type not in OPTIONS[name].models:
             allowed = [key for key, option in OPTIONS.items() if model_type in option.models and key != "LABELS"]
-            raise BadInput(
-                f"{text.place(index)}: {model_type} has no option {name}; its options are {listed(sorted(allowed))}"
-            )
-    options = Options(model_type, found)
-    _check_together(text, options, places)
+            raise BadInput(f"{place}: {model_type} has no option {name}; its options are {listed(sorted(allowed))}")
+    options = Options(model_type, found, places)
+    _check_together(options)
     return options
 
 
-def _check_together(text: Text, options: Options, places: Mapping[str, int]) -> None:
+def _check_together(options: Options) -> None:
     def fail(name: str, sentence: str) -> None:
-        raise BadInput(f"{text.place(places[name])}: {sentence}")
+        raise options.wrong(name, sentence)
 
     given = options.given
+    if options.model_type in IMPORTED and not options["MODEL_PATH"]:
+        fail("MODEL_TYPE", f"{options.model_type} needs the option MODEL_PATH, the folder of its SavedModel")
     if options["AUTO_CLASS_WEIGHTS"] and "CLASS_WEIGHTS" in given:
         fail("CLASS_WEIGHTS", "give CLASS_WEIGHTS or AUTO_CLASS_WEIGHTS, not both")
     if len(given.get("INPUT_LABEL_COLS", ["label"])) != 1:
@@ -226,6 +220,11 @@ def _check_together(text: Text, options: Options, places: Mapping[str, int]) -> 
         fail("DATA_SPLIT_METHOD", f"{options['DATA_SPLIT_METHOD']} needs the option DATA_SPLIT_COL")
     if "DATA_SPLIT_COL" in given and options["DATA_SPLIT_METHOD"] not in ("CUSTOM", "SEQ"):
         fail("DATA_SPLIT_COL", "DATA_SPLIT_COL goes with DATA_SPLIT_METHOD 'CUSTOM' or 'SEQ'")
+    if str(options["DATA_SPLIT_COL"]).lower() == given.get("INPUT_LABEL_COLS", ["label"])[0].lower():
+        fail("DATA_SPLIT_COL", "DATA_SPLIT_COL cannot be the label; name another column")
+    weights = [weight for _, weight in class_weights(options["CLASS_WEIGHTS"] or [])]
+    if weights and (min(weights) < 0 or not max(weights)):
+        fail("CLASS_WEIGHTS", "a weight of CLASS_WEIGHTS is a number from 0, and one is above 0")
     _check_encoding(options, fail)
     _check_solver(options, fail)
 
@@ -236,6 +235,10 @@ def _check_solver(options: Options, fail: Callable[[str, str], None]) -> None:
         fail("LEARN_RATE", "LEARN_RATE goes with LEARN_RATE_STRATEGY 'CONSTANT'; a line search finds its own rate")
     if options["OPTIMIZE_STRATEGY"] == "NORMAL_EQUATION" and options["L1_REG"]:
         fail("OPTIMIZE_STRATEGY", "NORMAL_EQUATION cannot be combined with L1_REG")
+    if options["TREE_METHOD"] == "EXACT" and options["COLSAMPLE_BYNODE"] < 1:
+        fail("COLSAMPLE_BYNODE", "COLSAMPLE_BYNODE goes with TREE_METHOD 'AUTO', 'APPROX' or 'HIST', not 'EXACT'")
+    if options.model_type in NETWORKS and options["DROPOUT"] == 1:
+        fail("DROPOUT", "DROPOUT of a network is a number below 1: with 1 nothing is left to learn")
     if options.model_type in NETWORKS and options["OPTIMIZER"] in ("ADAM", "RMSPROP"):
         for name in ("L1_REG", "L2_REG"):
             if given.get(name):
@@ -255,4 +258,9 @@ def _check_encoding(options: Options, fail: Callable[[str, str], None]) -> None:
 
 def _weight(item: Any) -> bool:
     pair = tuple(item.values()) if isinstance(item, dict) else item
-    return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and type(pair[1]) in (int, float)  # noqa: PLR2004 - label and weight
+    return isinstance(pair, tuple) and len(pair) == 2 and isinstance(pair[0], str) and is_number(pair[1])  # noqa: PLR2004 - label and weight
+
+
+def class_weights(given: Sequence[Any]) -> list[tuple[str, float]]:
+    """Give the pairs of class and weight of CLASS_WEIGHTS."""
+    return [tuple(item.values()) if isinstance(item, dict) else item for item in given]

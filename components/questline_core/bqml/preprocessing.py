@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -22,7 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy import sparse
 
+from questline_core.bqml.vectors import finite, spread, width_of
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import type_name
 
 Array: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Matrix: TypeAlias = Array | sparse.csr_matrix
@@ -61,20 +63,29 @@ def flatten(table: pa.Table) -> pa.Table:
     """Take structs apart into columns named STRUCT_FIELD, and timestamps into seconds and parts of the calendar.
 
     Raises:
-        BadInput: a struct holds a struct.
+        BadInput: a struct holds a struct, or two columns get one name.
     """
     columns = dict[str, Any]()
+    for name, column in _fields(table):
+        for made, values in _timestamp(name, column).items():
+            if made in columns:
+                raise BadInput(
+                    f"two features would be named {made}, for a STRUCT or TIMESTAMP is taken apart; rename one"
+                )
+            columns[made] = values
+    return pa.table(columns)
+
+
+def _fields(table: pa.Table) -> Iterator[tuple[str, Any]]:
     for name in table.column_names:
         column = table.column(name)
-        if pa.types.is_struct(column.type):
-            for index, field in enumerate(column.type):
-                if pa.types.is_struct(field.type):
-                    raise BadInput(f"the column {name} is a STRUCT within a STRUCT; select its fields one by one")
-                part = pc.struct_field(column, [index])
-                columns.update(_timestamp(f"{name}_{field.name}", part))
-        else:
-            columns.update(_timestamp(name, column))
-    return pa.table(columns)
+        if not pa.types.is_struct(column.type):
+            yield name, column
+            continue
+        for index, field in enumerate(column.type):
+            if pa.types.is_struct(field.type):
+                raise BadInput(f"the column {name} is a STRUCT within a STRUCT; select its fields one by one")
+            yield f"{name}_{field.name}", pc.struct_field(column, [index])
 
 
 def _timestamp(name: str, column: Any) -> dict[str, Any]:
@@ -132,7 +143,13 @@ class Preprocessor:
                     f"the model was trained with a column {feature.name}, which the rows do not have; "
                     f"they have {', '.join(flat.column_names)}"
                 )
-            blocks.append(self._encode(feature, flat.column(names[feature.name.lower()])))
+            column = flat.column(names[feature.name.lower()])
+            if not _holds(feature, column.type):
+                raise BadInput(
+                    f"the model was trained with {_KINDS[feature.kind]} in the column {feature.name}; "
+                    f"these rows have {type_name(column.type)} there"
+                )
+            blocks.append(self._encode(feature, column))
         if not any(sparse.issparse(block) for block in blocks):
             return np.hstack(blocks) if blocks else np.zeros((table.num_rows, 0))
         joined = [
@@ -203,25 +220,43 @@ def _learn(name: str, column: pa.ChunkedArray[Any], *, standardize: bool, target
     return Feature(name=name, kind=kind, categories=categories, targets=learned, info=info)
 
 
+_KINDS = {
+    "number": "numbers",
+    "category": "single values",
+    "many": "an ARRAY of values",
+    "vector": "an ARRAY of numbers",
+    "sparse": "ARRAY<STRUCT<INT64, FLOAT64>>",
+}
+
+
+def _holds(feature: Feature, type_: pa.DataType) -> bool:
+    """Tell whether a column can be read as the feature that training saw; a category may be of any single values."""
+    if pa.types.is_null(type_):
+        return True
+    kind = _kind(feature.name, type_)
+    return kind == feature.kind or (feature.kind, kind) == ("category", "number")
+
+
 def _kind(name: str, type_: pa.DataType) -> str:
-    if _numeric(type_):
+    if is_numeric(type_):
         return "number"
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):
         inner = type_.value_type
         if pa.types.is_struct(inner):
-            fits = inner.num_fields == 2 and pa.types.is_integer(inner[0].type) and _numeric(inner[1].type)  # noqa: PLR2004 - index and value
+            fits = inner.num_fields == 2 and pa.types.is_integer(inner[0].type) and is_numeric(inner[1].type)  # noqa: PLR2004 - index and value
             if not fits:
                 raise BadInput(
                     f"the column {name} is an ARRAY of STRUCTs; only ARRAY<STRUCT<INT64, FLOAT64>> can be a feature"
                 )
             return "sparse"
-        return "vector" if _numeric(inner) else "many"
-    if pa.types.is_struct(type_) or pa.types.is_map(type_):
-        raise BadInput(f"the column {name} of type {type_} cannot be a feature")
+        return "vector" if is_numeric(inner) else "many"
+    if pa.types.is_struct(type_) or pa.types.is_map(type_) or pa.types.is_interval(type_):
+        raise BadInput(f"the column {name} of type {type_name(type_)} cannot be a feature; leave it out")
     return "category"
 
 
-def _numeric(type_: pa.DataType) -> bool:
+def is_numeric(type_: pa.DataType) -> bool:
+    """Tell whether a column holds numbers."""
     return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
 
 
@@ -239,49 +274,26 @@ def _learn_number(name: str, values: Array, nulls: int, *, standardize: bool) ->
 
 def _learn_vector(name: str, kind: str, column: pa.ChunkedArray[Any], *, standardize: bool) -> Feature:
     rows = column.to_pylist()
-    if kind == "sparse":
-        width = 1 + max((_pair(item)[0] for row in rows for item in row or ()), default=-1)
-    else:
-        width = max((len(row) for row in rows if row), default=0)
-    dense = _dense(rows, width, kind=kind)
+    width = width_of(rows, feature=name, kind=kind)
+    dense = spread(rows, width, feature=name, kind=kind)
     known = ~np.isnan(dense)
     mean = np.array([dense[known[:, i], i].mean() if known[:, i].any() else 0.0 for i in range(width)])
-    spread = np.array([dense[known[:, i], i].std(ddof=1) if known[:, i].sum() > 1 else 0.0 for i in range(width)])
+    deviation = np.array([dense[known[:, i], i].std(ddof=1) if known[:, i].sum() > 1 else 0.0 for i in range(width)])
     centred = standardize and kind == "vector"
     return Feature(
         name=name,
         kind=kind,
         mean=mean.tolist(),
-        scale=np.where(spread > 0, spread, 1.0).tolist() if centred else [],
+        scale=np.where(deviation > 0, deviation, 1.0).tolist() if centred else [],
         info={"null_count": column.null_count, "dimension": width},
     )
 
 
 def _vector(feature: Feature, column: pa.ChunkedArray[Any]) -> Array:
-    dense = _dense(column.to_pylist(), len(feature.mean), kind=feature.kind)
+    dense = spread(column.to_pylist(), len(feature.mean), feature=feature.name, kind=feature.kind)
     mean = np.asarray(feature.mean)
     filled = np.where(np.isnan(dense), mean, dense)
     return (filled - mean) / np.asarray(feature.scale) if feature.scale else filled
-
-
-def _dense(rows: Sequence[Any], width: int, *, kind: str) -> Array:
-    if kind == "sparse":
-        dense = np.zeros((len(rows), width))
-        for place, row in enumerate(rows):
-            for index, value in map(_pair, row or ()):
-                if 0 <= index < width:
-                    dense[place, index] = value
-        return dense
-    dense = np.full((len(rows), width), np.nan)
-    for place, row in enumerate(rows):
-        if row is not None:
-            dense[place, : len(row)] = [np.nan if item is None else float(item) for item in row[:width]]
-    return dense
-
-
-def _pair(item: Mapping[str, Any]) -> tuple[int, float]:
-    index, value = item.values()
-    return int(index), float(value)
 
 
 def _many(feature: Feature, column: pa.ChunkedArray[Any]) -> sparse.csr_matrix:
@@ -359,8 +371,8 @@ def numbers(column: pa.ChunkedArray[Any], name: str) -> Array:
     """Give numbers as 64-bit floats, NaN for NULL.
 
     Raises:
-        BadInput: the column is no longer one of numbers.
+        BadInput: the column holds something else, or an infinite number.
     """
-    if not (_numeric(column.type) or pa.types.is_null(column.type)):
-        raise BadInput(f"the model was trained with numbers in the column {name}; these rows have {column.type} there")
-    return np.asarray(column.cast(pa.float64()).to_numpy(), float)
+    if not (is_numeric(column.type) or pa.types.is_null(column.type)):
+        raise BadInput(f"the column {name} is {type_name(column.type)}; numbers are wanted there")
+    return finite(np.asarray(column.cast(pa.float64(), safe=False).to_numpy(), float), name)

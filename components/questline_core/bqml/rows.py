@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from questline_core.bqml.options import Options
 from questline_core.bqml.preprocessing import Array, taken
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import type_name
 
 _SMALL, _LARGE, _LARGE_EVAL = 500, 50_000, 10_000
 """AUTO_SPLIT: below 500 rows all train, above 50,000 exactly 10,000 are held out."""
@@ -50,13 +51,16 @@ def split(table: pa.Table, options: Options, *, seed: int) -> Rows:
     method, column = options["DATA_SPLIT_METHOD"], options["DATA_SPLIT_COL"]
     held_out = _held_out(table, options, method, seed=seed)
     if column is not None:
-        table = table.drop_columns([column_named(table, column)])
+        table = table.drop_columns([_split_column(table, options)])
     if held_out.any():
         rows = Rows(table.filter(pa.array(~held_out)), table.filter(pa.array(held_out)))
     else:
         rows = Rows(table, table.slice(0, 0))
     if not rows.training.num_rows:
-        raise BadInput(f"no row is left to train on: {table.num_rows} rows came, split by {method}")
+        raise options.wrong(
+            "DATA_SPLIT_METHOD",
+            f"no row is left to train on: {table.num_rows} rows with a label came, split by {method}",
+        )
     return rows
 
 
@@ -66,21 +70,35 @@ def _held_out(table: pa.Table, options: Options, method: str, *, seed: int) -> A
     if method == "NO_SPLIT":
         return mask
     if method == "CUSTOM":
-        column = table.column(column_named(table, options["DATA_SPLIT_COL"]))
+        column = table.column(_split_column(table, options))
         if not pa.types.is_boolean(column.type):
-            raise BadInput(
-                f"DATA_SPLIT_METHOD 'CUSTOM' needs a BOOL column; {options['DATA_SPLIT_COL']} is {column.type}"
+            raise options.wrong(
+                "DATA_SPLIT_COL",
+                f"CUSTOM is split by a BOOL column; {options['DATA_SPLIT_COL']} is {type_name(column.type)}",
             )
         return np.array([value is not False for value in column.to_pylist()])
     fraction = options["DATA_SPLIT_EVAL_FRACTION"]
     if method == "SEQ":
         size = round(count * (0.2 if fraction is None else fraction))
-        column = table.column(column_named(table, options["DATA_SPLIT_COL"]))
+        column = table.column(_split_column(table, options))
+        if pa.types.is_nested(column.type) or pa.types.is_interval(column.type):
+            raise options.wrong(
+                "DATA_SPLIT_COL",
+                f"SEQ is split by a column that has an order, such as INT64, STRING or TIMESTAMP; "
+                f"{options['DATA_SPLIT_COL']} is {type_name(column.type)}",
+            )
         order = pc.array_sort_indices(column, null_placement="at_start").to_numpy()
         mask[order[count - size :]] = True
         return mask
     mask[np.random.default_rng(seed).permutation(count)[: _eval_rows(count, fraction)]] = True
     return mask
+
+
+def _split_column(table: pa.Table, options: Options) -> str:
+    try:
+        return column_named(table, options["DATA_SPLIT_COL"])
+    except BadInput as error:
+        raise options.wrong("DATA_SPLIT_COL", str(error)) from None
 
 
 def _eval_rows(count: int, fraction: float | None) -> int:

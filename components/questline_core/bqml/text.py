@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from questline_core.errors import BadInput
+from questline_core.warehouse.where import place_at, unclosed
 
+Places: TypeAlias = Mapping[str, str]
+"""Where in the text the name of an option stands."""
 _QUOTED = (TokenType.STRING, TokenType.IDENTIFIER, TokenType.RAW_STRING, TokenType.BYTE_STRING)
 
 
@@ -39,25 +42,18 @@ class Text:
         """
         try:
             return BigQuery().tokenize(self.text)
-        except TokenError as error:
-            raise BadInput(f"this is not GoogleSQL: {str(error).splitlines()[0]}") from None
+        except TokenError:
+            raise unclosed(self.text, BigQuery().tokenize) from None
 
     def place(self, index: int) -> str:
         """Tell where a token begins; an index past the last one is the end of the text."""
-        offset = self.tokens[index].start if index < len(self.tokens) else len(self.text)
-        line = self.text.count("\n", 0, offset) + 1
-        return f"line {line}, column {offset - (self.text.rfind(chr(10), 0, offset) + 1) + 1}"
+        return place_at(self.text, self.tokens[index].start if index < len(self.tokens) else len(self.text))
 
     def word(self, index: int) -> str:
         """Give a token as an upper-case word; nothing for quoted ones and past the end."""
         if not 0 <= index < len(self.tokens) or self.tokens[index].token_type in _QUOTED:
             return ""
         return self.tokens[index].text.upper()
-
-    def find(self, name: str) -> str:
-        """Tell where a name stands, to go before a sentence about it."""
-        places = [i for i, token in enumerate(self.tokens) if token.text.lower() == name.lower()]
-        return f"{self.place(places[0])}: " if places else ""
 
     def span(self, first: int, after: int) -> Span:
         """Give the part of the text from one token up to, and without, another."""
@@ -180,6 +176,29 @@ class Reader:
         self.index = start
         raise self.wrong("a value (text, a number, TRUE, FALSE, NULL, @parameter, [array] or STRUCT(…))")
 
+    def options(self, known: Callable[[str, str], str], value: Callable[[str], Any]) -> tuple[dict[str, Any], Places]:
+        """Read (NAME = value, …): the values, and the place of each name.
+
+        `known` gives the name that is meant by a name at a place, `value` reads a value.
+
+        Raises:
+            BadInput: a name comes twice, or something else stands there.
+        """
+        opening = self.skip_brackets()[0]
+        after_all, found, places = self.index, dict[str, Any](), dict[str, str]()
+        for first, after in self.text.arguments(opening):
+            self.index = first
+            name = known(self.name().upper(), self.text.place(first))
+            if name in found:
+                raise BadInput(f"{self.text.place(first)}: the option {name} is given twice; leave one out")
+            self.expect("=")
+            places[name] = self.text.place(first)
+            found[name] = value(name)
+            if self.index != after:
+                raise self.wrong("a comma or )")
+        self.index = after_all
+        return found, places
+
     def _parameter(self) -> Any:
         self.expect("@")
         place, name = self.text.place(self.index - 1), self._part()
@@ -187,13 +206,17 @@ class Reader:
             raise BadInput(f"{place}: the statement uses @{name}, but no value was given for it")
         return self.parameters[name]
 
+    def literals(self) -> list[Any]:
+        """Read literals in brackets."""
+        return self._items(self.skip_brackets()[0])
+
     def _items(self, opening: int) -> list[Any]:
         items = list[Any]()
         for first, after in self.text.arguments(opening):
             self.index = first
             items.append(self.value())
             if self.index != after:
-                raise self.wrong("a comma or ]")
+                raise self.wrong("a comma, ) or ]")
         self.index = self.text.closing(opening) + 1
         return items
 
@@ -204,7 +227,10 @@ class Reader:
             self.index = first
             values.append(self.value())
             if self.accept("AS"):
-                names.append(self._part())
+                place, name = self.text.place(self.index), self._part()
+                if name.lower() in map(str.lower, names):
+                    raise BadInput(f"{place}: the field {name} is given twice; leave one out")
+                names.append(name)
             if self.index != after:
                 raise self.wrong("a comma or )")
         self.index = self.text.closing(opening) + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,12 @@ from questline_core.bqml.model import (
     probabilities,
     save,
 )
-from questline_core.bqml.options import CLASSIFIERS, LINEAR, TREES, Options
-from questline_core.bqml.preprocessing import Array, Preprocessor, fit, numbers, positions
+from questline_core.bqml.options import CLASSIFIERS, LINEAR, TREES, Options, class_weights
+from questline_core.bqml.preprocessing import Array, Preprocessor, fit, is_numeric, numbers, positions
 from questline_core.bqml.rows import Rows, column_named, label_values, ordered, split
 from questline_core.bqml.transform import Ask, Transform
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import type_name
 
 _MOST_CLASSES = {"LOGISTIC_REG": 50, "BOOSTED_TREE_CLASSIFIER": 50, "DNN_CLASSIFIER": 1000}
 
@@ -58,7 +60,7 @@ def train(order: Order, table: pa.Table, ask: Ask) -> Callable[[Path], Mapping[s
     if order.transform:
         transform, table = order.transform.learn(table, ask)
         table = _with_split_column(table, source, order.options)
-    label = column_named(table, order.label)
+    label = _label(table, order)
     if table.column(label).null_count:
         table = table.filter(pc.is_valid(table.column(label)))
     rows = split(table, order.options, seed=order.seed)
@@ -68,6 +70,10 @@ def train(order: Order, table: pa.Table, ask: Ask) -> Callable[[Path], Mapping[s
     training = task.problem(preprocessor, rows.training)
     held_out = task.problem(preprocessor, rows.held_out) if rows.held_out.num_rows else None
     estimator = _estimate(training, held_out, order, progress)
+    if progress.rows and not math.isfinite(progress.rows[-1]["loss"] or 0):
+        raise order.options.wrong(
+            "LEARN_RATE", "the loss grew beyond all numbers; a lower LEARN_RATE learns in smaller steps"
+        )
 
     def write(folder: Path) -> Mapping[str, Any]:
         save(folder, estimator)
@@ -79,11 +85,21 @@ def train(order: Order, table: pa.Table, ask: Ask) -> Callable[[Path], Mapping[s
     return write
 
 
+def _label(table: pa.Table, order: Order) -> str:
+    try:
+        return column_named(table, order.label)
+    except BadInput as error:
+        raise order.options.wrong("INPUT_LABEL_COLS", f"{error}; INPUT_LABEL_COLS names the label") from None
+
+
 def _with_split_column(table: pa.Table, source: pa.Table, options: Options) -> pa.Table:
     name = options["DATA_SPLIT_COL"]
     if name is None or name.lower() in (column.lower() for column in table.column_names):
         return table
-    return table.append_column(name, source.column(column_named(source, name)))
+    try:
+        return table.append_column(name, source.column(column_named(source, name)))
+    except BadInput as error:
+        raise options.wrong("DATA_SPLIT_COL", str(error)) from None
 
 
 def _estimate(training: Problem, held_out: Problem | None, order: Order, progress: Progress) -> Estimator:
@@ -104,24 +120,28 @@ class _Task:
         self._check()
 
     def _check(self) -> None:
-        kind, name = self.order.options.model_type, self.label
+        kind, name, is_ = self.order.options.model_type, self.label, type_name(self.label_type)
         if self.rows.training.num_columns < 2:  # noqa: PLR2004 - the label and a feature
-            raise BadInput(f"the query gives no column beside the label {name}, so there is nothing to learn from")
+            raise self._wrong(f"the query gives no column beside the label {name}; give it features to learn from")
         if self.classify:
             simple = pa.types.is_integer(self.label_type) or pa.types.is_boolean(self.label_type)
             if not (simple or pa.types.is_string(self.label_type)):
-                raise BadInput(f"the label {name} is {self.label_type}; {kind} learns INT64, STRING or BOOL labels")
+                raise self._wrong(f"the label {name} is {is_}; {kind} learns INT64, STRING or BOOL labels")
             if not 2 <= len(self.classes) <= _MOST_CLASSES[kind]:  # noqa: PLR2004 - one class is no choice
-                raise BadInput(
-                    f"the label {name} has {len(self.classes)} values among the training rows; "
-                    f"{kind} needs 2 to {_MOST_CLASSES[kind]}"
+                count = f"{len(self.classes)} value" + "s" * (len(self.classes) != 1)
+                raise self._wrong(
+                    f"the label {name} has {count} among the training rows; {kind} needs 2 to {_MOST_CLASSES[kind]}"
                 )
+        elif not is_numeric(self.label_type):
+            raise self._wrong(f"the label {name} is {is_}; {kind} learns numbers")
         else:
-            values = numbers(self.rows.training.column(name), name) if _is_number(self.label_type) else None
-            if values is None:
-                raise BadInput(f"the label {name} is {self.label_type}; {kind} learns numbers")
-            if not np.isfinite(values).all():
-                raise BadInput(f"the label {name} holds NaN or an infinite value; {kind} learns finite numbers")
+            for table in (self.rows.training, self.rows.held_out):
+                values: Any = table.column(name).cast(pa.float64(), safe=False)
+                if not np.isfinite(values.to_numpy()).all():
+                    raise self._wrong(f"the label {name} holds NaN or an infinite value; {kind} learns finite numbers")
+
+    def _wrong(self, sentence: str) -> BadInput:
+        return self.order.options.wrong("INPUT_LABEL_COLS", sentence)
 
     @property
     def outputs(self) -> int:
@@ -168,10 +188,13 @@ class _Task:
         given = options["CLASS_WEIGHTS"]
         if not given:
             return np.ones(len(self.classes))
-        weights = dict(tuple(item.values()) if isinstance(item, dict) else item for item in given)
+        weights = dict(class_weights(given))
         names = [_class_name(value) for value in self.classes]
         if set(weights) != set(names):
-            raise BadInput(f"CLASS_WEIGHTS must weigh every class: {', '.join(names)}; it weighs {', '.join(weights)}")
+            raise options.wrong(
+                "CLASS_WEIGHTS",
+                f"CLASS_WEIGHTS must weigh every class: {', '.join(names)}; it weighs {', '.join(weights)}",
+            )
         return np.array([float(weights[name]) for name in names])
 
     def scored(self, table: pa.Table, estimator: Estimator, problem: Problem) -> pa.Table:
@@ -202,10 +225,6 @@ class _Task:
             "transform": transform.facts() if transform else None,
             "iterations": progress.rows,
         }
-
-
-def _is_number(type_: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_))
 
 
 def _class_name(value: Any) -> str:

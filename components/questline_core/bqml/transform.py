@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
@@ -11,6 +12,7 @@ import pyarrow as pa
 from questline_core.bqml.functions import FUNCTIONS
 from questline_core.bqml.text import Reader, Text, listed
 from questline_core.errors import BadInput
+from questline_core.warehouse.where import without_place
 
 Ask: TypeAlias = Callable[[str, Mapping[str, pa.Table], Mapping[str, Any]], pa.Table]
 """Runs one GoogleSQL query, with relations that are named in it, and parameters."""
@@ -51,6 +53,7 @@ class Transform:
 
     def learn(self, table: pa.Table, ask: Ask) -> tuple[Transform, pa.Table]:
         """Learn from the training rows; gives what is to be kept, and the rows transformed."""
+        self._check_names(table)
         calls = list[Call]()
         rows = table
         for call in self.calls:
@@ -80,9 +83,33 @@ class Transform:
             elif not (item.name.lower() == needed.lower() and needed and needed.lower() not in here):
                 chosen.append(f"{item.sql} AS `{item.name}`")
         try:
-            return ask(f"SELECT {', '.join(chosen)} FROM {ROWS}", {ROWS: rows}, {})  # noqa: S608 - the parts are the statement's own
+            return _ask(ask, ", ".join(chosen), rows)
         except BadInput as error:
-            raise BadInput(f"in TRANSFORM: {_without_place(error)}") from None
+            raise BadInput(f"{self._failing(rows, ask)}: in TRANSFORM: {_sentence(error)}") from None
+
+    def _failing(self, rows: pa.Table, ask: Ask) -> str:
+        """Find the first item that cannot be computed by itself; gives its place, or that of the first item."""
+        for item in self.items:
+            try:
+                if not item.star:
+                    _ask(ask, f"{item.sql} AS `{item.name}`", rows)
+            except BadInput:
+                return item.place
+        return self.items[0].place
+
+    def _check_names(self, table: pa.Table) -> None:
+        here, made = [name.lower() for name in table.column_names], list[str]()
+        for item in self.items:
+            if missing := [name for name in item.excluded if name not in here]:
+                raise BadInput(
+                    f"{item.place}: EXCEPT names no column of the query: {missing[0]}; it gives {listed(here)}"
+                )
+            names = [name for name in here if name not in item.excluded] if item.star else [item.name.lower()]
+            if twice := [name for name in names if name in made]:
+                raise BadInput(
+                    f"{item.place}: TRANSFORM makes two columns {twice[0]}; leave one out, by * EXCEPT or AS"
+                )
+            made += names
 
     def facts(self) -> dict[str, Any]:
         """Write it as facts for model.json."""
@@ -96,22 +123,25 @@ class Transform:
 
 def _argument(call: Call, rows: pa.Table, ask: Ask) -> pa.ChunkedArray[Any]:
     try:
-        return ask(f"SELECT {call.argument} AS x FROM {ROWS}", {ROWS: rows}, {}).column("x")  # noqa: S608 - as above
+        return _ask(ask, f"{call.argument} AS x", rows).column("x")
     except BadInput as error:
-        raise BadInput(f"{call.place}: in ML.{call.function}: {_without_place(error)}") from None
+        raise BadInput(f"{call.place}: in ML.{call.function}: {_sentence(error)}") from None
+
+
+def _ask(ask: Ask, items: str, rows: pa.Table) -> pa.Table:
+    return ask(f"SELECT {items} FROM {ROWS}", {ROWS: rows}, {})  # noqa: S608 - the items are the statement's own
 
 
 def _placed(call: Call, step: Callable[..., Any], *values: Any) -> Any:
     try:
         return step(*values)
     except BadInput as error:
-        raise BadInput(f"{call.place}: {error}") from None
+        raise BadInput(f"{call.place}: ML.{call.function} {error}") from None
 
 
-def _without_place(error: BadInput) -> str:
-    """Take off the place in the small query that was made here: it is not one in the statement."""
-    text = str(error)
-    return text.partition(": ")[2] if text.startswith("line ") else text
+def _sentence(error: BadInput) -> str:
+    """Take off what is of the small query that was made here: its place, and the columns of ML functions."""
+    return re.sub(r'; similar: "_ml\d+".*|, "_ml\d+"', "", without_place(error))
 
 
 def read_transform(reader: Reader) -> Transform:
@@ -135,6 +165,8 @@ def _item(text: Text, first: int, after: int, calls: list[Call], parameters: Map
     if text.word(first) == "*":
         excluded = []
         if text.word(first + 1) == "EXCEPT":
+            if text.word(first + 2) != "(" or text.closing(first + 2) + 1 != after:
+                raise BadInput(f"{text.place(first + 1)}: write * EXCEPT(column, …)")
             excluded = [text.tokens[i].text.lower() for i, _ in text.arguments(first + 2)]
         elif first + 1 != after:
             raise BadInput(f"{text.place(first + 1)}: after * TRANSFORM takes only EXCEPT(column, …)")
@@ -176,21 +208,28 @@ def _call(text: Text, index: int, calls: list[Call], parameters: Mapping[str, An
     most = 1 + len(function.settings)
     least = 1 + sum(default is ... for _, _, default in function.settings)
     if not least <= len(arguments) <= most:
-        raise BadInput(f"{place}: ML.{name} takes {least} to {most} arguments, not {len(arguments)}")
+        needs = ["column", *(setting for setting, _, _ in function.settings)]
+        raise BadInput(
+            f"{place}: ML.{name} takes {least if least == most else f'{least} to {most}'} arguments "
+            f"({listed(needs)}), not {len(arguments)}"
+        )
     state = dict[str, Any]()
     for number, (setting, kind, default) in enumerate(function.settings, 1):
         state[setting] = default
         if number < len(arguments):
             reader = Reader(text, parameters, arguments[number][0])
             state[setting] = reader.value()
-            if not isinstance(state[setting], kind) or (kind is int and isinstance(state[setting], bool)):
-                raise BadInput(
-                    f"{text.place(arguments[number][0])}: {setting} of ML.{name} cannot be {state[setting]!r}"
-                )
+            if reader.index != arguments[number][1]:
+                raise reader.wrong("a comma or )")
+            if not kind.fits(state[setting]):
+                sentence = kind.refusal(f"{setting} of ML.{name}", state[setting])
+                raise BadInput(f"{text.place(arguments[number][0])}: {sentence}")
     argument = _expression(text, *arguments[0], calls, parameters)
     close = text.closing(index + 3) + 1
     if text.word(close) == "OVER" and text.word(close + 1) == "(":
-        close = text.closing(close + 1) + 1
+        if text.word(close + 2) != ")":
+            raise BadInput(f"{text.place(close + 2)}: OVER() of an ML function is empty: it learns from all rows")
+        close += 3
     elif function.learn:
         raise BadInput(f"{place}: ML.{name} learns from all rows; write OVER() after it")
     calls.append(Call(name, argument, f"_ml{len(calls) + 1}", place, state))

@@ -135,4 +135,6 @@ _NAMES: Mapping[pa.DataType, str] = {
     pa.binary(): "BYTES",
     pa.bool_(): "BOOL",
     pa.date32(): "DATE",
+    pa.time64("us"): "TIME",
+    pa.month_day_nano_interval(): "INTERVAL",
 }

@@ -19,7 +19,9 @@ from duckdb.func import PythonUDFType
 
 from questline_core.errors import BadInput
 from questline_core.warehouse.columns import googlesql_types
-from questline_core.warehouse.googlesql import Translated, find_name
+from questline_core.warehouse.googlesql import Translated, find_word
+from questline_core.warehouse.rewrite import place
+from questline_core.warehouse.where import at
 
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
@@ -29,11 +31,26 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "memory_limit": "50%",
 }
 _UNKNOWN = {
-    "column": re.compile(r'(?:Referenced column|does not have a column named) "([^"]+)"'),
-    "table": re.compile(r'Referenced table "([^"]+)" not found'),
+    "column": re.compile(
+        r'(?:Referenced column|does not have a column named) "([^"]+)"'
+        r'|Column "([^"]+)" referenced that exists in the SELECT'
+    ),
+    "table": re.compile(r'Referenced table "([^"]+)" not found|Table with name (\S+) does not exist'),
     "field": re.compile(r'Could not find key "([^"]+)" in struct'),
 }
 _CANDIDATES = re.compile(r"Candidate \w+\s*:\s*(.+)")
+_WORDS = re.compile(r"""["']([^"'(]+)|source column (\w+)|value: (.+)""")
+_TYPES = {
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+    "BOOLEAN": "BOOL",
+    "VARCHAR": "STRING",
+    "DOUBLE": "FLOAT64",
+    "BIGINT": "INT64",
+    "INTEGER": "INT64",
+    "INT32": "INT64",
+    "BLOB": "BYTES",
+}
+"""DuckDB's names of types, and GoogleSQL's."""
 
 
 class Engine:
@@ -62,18 +79,26 @@ class Engine:
                 found = cursor.sql(query.sql, params=query.parameters or None).to_arrow_table()
             except duckdb.Error as error:
                 raise BadInput(explain(query, str(error))) from error
-        _check_names(found.column_names)
-        return googlesql_types(found)
+        check_names(query, found.column_names)
+        with at(place(query.question.tree)):
+            return googlesql_types(found)
 
     def close(self) -> None:
         """Release the memory."""
         self._database.close()
 
 
-def _check_names(names: list[str]) -> None:
-    twice = [name for index, name in enumerate(names) if name in names[:index]]
+def check_names(query: Translated, names: list[str]) -> None:
+    """Refuse a result with two columns of one name, in any case, as BigQuery does.
+
+    Raises:
+        BadInput: there are two.
+    """
+    lower = [name.lower() for name in names]
+    twice = [name for index, name in enumerate(names) if name.lower() in lower[:index]]
     if twice:
-        raise BadInput(f"two columns of the result are named {twice[0]}; name them apart with AS")
+        where = find_word(query.question, twice[0])
+        raise BadInput(f"{where}: two columns of the result are named {twice[0]}; name them apart with AS")
 
 
 def hide_progress(database: duckdb.DuckDBPyConnection) -> None:
@@ -104,10 +129,14 @@ def explain(query: Translated, message: str) -> str:
     """Say in one sentence why DuckDB refused a query, with the place in the GoogleSQL text where it is known."""
     for kind, pattern in _UNKNOWN.items():
         if unknown := pattern.search(message):
+            name = unknown[unknown.lastindex or 1]
             close = _CANDIDATES.search(message)
             similar = f"; similar: {close[1].strip()}" if close else ""
-            return f"{find_name(query.question, unknown[1])}there is no {kind} {unknown[1]}{similar}"
-    first = message.splitlines()[0]
+            return f"{find_word(query.question, name)}: there is no {kind} {name}{similar}"
+    first = re.sub(r"^[A-Za-z ]+ Error: ", "", message.splitlines()[0])
     if "Division by zero" in first:
-        return "the query failed: division by zero; SAFE_DIVIDE gives NULL instead"
-    return "the query failed: " + re.sub(r"^[A-Za-z ]+ Error: ", "", first)
+        where = find_word(query.question, "/", "MOD", "DIV")
+        return f"{where}: the query failed: division by zero; SAFE_DIVIDE gives NULL instead"
+    words = [word for found in _WORDS.findall(first) for word in found if word]
+    told = re.sub(rf"\b({'|'.join(_TYPES)})\b", lambda found: _TYPES[found[0]], first)
+    return f"{find_word(query.question, *words)}: the query failed: {told}"

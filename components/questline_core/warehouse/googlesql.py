@@ -12,15 +12,25 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
 
 from questline_core.errors import BadInput
 from questline_core.warehouse.rewrite import place, rewrite
 from questline_core.warehouse.supported import SUPPORTED
 from questline_core.warehouse.unnest import Schemas, name_fields_of_elements
+from questline_core.warehouse.where import EMPTY, at, place_at, unclosed
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot read is refused here, with place and reason
 _INT64 = range(-(2**63), 2**63)
+_OPERATORS: Mapping[str, type[exp.Expr]] = {
+    "+": exp.Add,
+    "-": exp.Sub,
+    "*": exp.Mul,
+    "/": exp.Div,
+    "||": exp.DPipe,
+    "~~": exp.Like,
+}
 _TYPES: Mapping[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", str: "VARCHAR", bytes: "BLOB"}
 
 
@@ -76,7 +86,10 @@ def parse(text: str) -> Question:
     """
     tree = read(text)
     if not isinstance(tree, exp.Query):
-        raise BadInput(f"{place(tree)}: a query is wanted here (SELECT …, WITH … SELECT); this is a {tree.key.upper()}")
+        begin = place_at(text, len(text) - len(text.lstrip()))
+        raise BadInput(
+            f"{begin}: a query is wanted here (SELECT …, WITH … SELECT), not {text.split(None, 1)[0].upper()}"
+        )
     return checked(text, tree)
 
 
@@ -90,10 +103,12 @@ def read(text: str) -> exp.Expr:
         statements = [statement for statement in sqlglot.parse(text, read="bigquery") if statement is not None]
     except ParseError as error:
         raise BadInput(_parse_problem(error)) from None
-    except TokenError as error:
-        raise BadInput(f"this is not GoogleSQL: {str(error).splitlines()[0]}") from None
-    if len(statements) != 1:
-        raise BadInput("the query is empty" if not statements else f"give one query here, not {len(statements)}")
+    except TokenError:
+        raise unclosed(text, BigQuery().tokenize) from None
+    if not statements:
+        raise BadInput(EMPTY)
+    if len(statements) > 1:
+        raise BadInput(f"{place(statements[1])}: give one query here, not {len(statements)}")
     return statements[0]
 
 
@@ -120,23 +135,24 @@ def translate(
     Raises:
         BadInput: something cannot be translated, or a parameter is missing or of a kind that GoogleSQL does not have.
     """
-    question = Question(text=question.text, tree=question.tree.copy())
-    name_fields_of_elements(question.tree, schemas)
+    turned = Question(text=question.text, tree=question.tree.copy())
+    name_fields_of_elements(turned.tree, schemas)
     parameters = dict[str, Any]()
-    for node in list(question.tree.find_all(exp.Parameter)):
+    for node in list(turned.tree.find_all(exp.Parameter)):
         name = node.name
         if name not in values:
             raise BadInput(f"{place(node)}: the query uses @{name}, but no value was given for it")
         parameters[f"p_{name}"] = values[name]
-        node.replace(_parameter(name, values[name]))
-    for table in question.tables():
+        with at(place(node)):
+            node.replace(_parameter(name, values[name]))
+    for table in turned.tables():
         table.replace(scan(table))
-    parameters |= _bind_variables(question.tree, variables)
-    rewrite(question.tree)
+    parameters |= _bind_variables(turned.tree, variables)
+    rewrite(turned.tree)
     try:
-        sql = question.tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE, comments=False)
+        sql = turned.tree.sql(dialect="duckdb", unsupported_level=ErrorLevel.RAISE, comments=False)
     except UnsupportedError as error:
-        raise BadInput(f"the embedded warehouse cannot translate this query: {error}") from None
+        raise BadInput(f"{place(question.tree)}: the embedded warehouse cannot translate this query: {error}") from None
     return Translated(question=question, sql=sql, parameters=parameters)
 
 
@@ -160,12 +176,17 @@ def _bind_variables(tree: exp.Query, variables: Mapping[str, Variable]) -> dict[
     return bound
 
 
-def find_name(question: Question, name: str) -> str:
-    """Tell where a name stands in the text, to go before a sentence about it."""
-    for node in question.tree.find_all(exp.Identifier):
-        if node.name.lower() == name.lower() and "line" in node.meta:
-            return f"{place(node)}: "
-    return ""
+def find_word(question: Question, *words: str) -> str:
+    """Tell where the first of these names, literals, functions or operators stands that is in the query.
+
+    When none is, the query's beginning is told.
+    """
+    for word in words:
+        for node in question.tree.walk():
+            names = (node.name, node.meta.get("bigquery_name", "")) if "line" in node.meta else ()
+            if word.lower() in map(str.lower, names) or isinstance(node, _OPERATORS.get(word, ())):
+                return place(node)
+    return place(question.tree)
 
 
 def _check(node: exp.Expr) -> None:

@@ -45,7 +45,7 @@ def place(node: Node) -> str:
     """Tell where in the text a node begins, as exactly as it is known."""
     known = [part.meta for part in node.walk() if "line" in part.meta]
     if not known:
-        return "in the query"
+        return place(node.parent) if node.parent else "line 1, column 1"
     first = min(known, key=lambda meta: meta["start"])
     width = first["end"] - first["start"]
     return f"line {first['line']}, column {first['col'] - width}"

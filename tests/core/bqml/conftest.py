@@ -25,6 +25,12 @@ _ANIMALS = """
 """
 
 
+@pytest.fixture(scope="session")
+def animals() -> str:
+    """Give the statement that makes the generated animals."""
+    return _ANIMALS
+
+
 @pytest.fixture
 def connection() -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as database:

@@ -110,13 +110,31 @@ def test_an_exported_model_with_transform_takes_the_transformed_columns(
 
 def test_an_array_feature_cannot_be_exported(train: Train, bqml: Executor, tmp_path: Path) -> None:
     train("LINEAR_REG", "mass", "[species, island] AS words")
-    with pytest.raises(BadInput, match="line 1, column 14: the feature words is an ARRAY"):
+    with pytest.raises(BadInput, match="line 1, column 28: the feature words is an ARRAY"):
         bqml.run(f"EXPORT MODEL zoo.m OPTIONS(URI = '{tmp_path}/out')")
 
 
 def test_a_missing_saved_model_is_refused(bqml: Executor, tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"line 1, column 14: there is no SavedModel in .*nothing"):
+    with pytest.raises(BadInput, match=r"line 1, column 53: there is no SavedModel in .*nothing"):
         bqml.run(f"CREATE MODEL zoo.x OPTIONS(MODEL_TYPE='TENSORFLOW', MODEL_PATH='{tmp_path}/nothing')")
+
+
+def test_a_saved_model_that_cannot_be_read_is_refused_when_it_is_imported(bqml: Executor, tmp_path: Path) -> None:
+    (tmp_path / "saved_model.pb").write_text("no model")
+    with pytest.raises(BadInput, match=r"line 1, column 53: the SavedModel in .* cannot be read \(Cannot parse file"):
+        bqml.run(f"CREATE MODEL zoo.x OPTIONS(MODEL_TYPE='TENSORFLOW', MODEL_PATH='{tmp_path}')")
+
+    assert bqml.models.names() == []
+
+
+def test_a_saved_model_without_a_serving_signature_is_refused_when_it_is_imported(
+    bqml: Executor, tmp_path: Path
+) -> None:
+    import tensorflow as tf
+
+    tf.saved_model.save(tf.Module(), str(tmp_path / "bare"))
+    with pytest.raises(BadInput, match=r"line 1, column 53: .* has no signature serving_default; export it again"):
+        bqml.run(f"CREATE MODEL zoo.x OPTIONS(MODEL_TYPE='TENSORFLOW', MODEL_PATH='{tmp_path}/bare')")
 
 
 QUERY = "SELECT id, species, TIMESTAMP '2026-01-02 03:04:05.5+00' AS at, id > 0 AS later FROM zoo.animals WHERE id < 2 ORDER BY id DESC"
@@ -152,7 +170,7 @@ def test_files_that_are_there_are_replaced_only_when_that_is_wanted(bqml: Execut
     (tmp_path / "out-000000000007.csv").write_text("old")
     sql = f"EXPORT DATA OPTIONS(uri='{tmp_path}/out-*.csv', format='CSV') AS SELECT 1 AS one"
     with pytest.raises(
-        BadInput, match=r"line 1, column 25: .*out-000000000007\.csv is there already; write OVERWRITE = TRUE"
+        BadInput, match=r"line 1, column 21: .*out-000000000007\.csv is there already; write OVERWRITE = TRUE"
     ):
         bqml.run(sql)
     bqml.run(sql.replace("format", "overwrite=true, format"))
@@ -171,12 +189,12 @@ def test_large_results_go_to_several_files(bqml: Executor, tmp_path: Path, monke
 
 REFUSED = {
     "(format='CSV')": "line 1, column 20: EXPORT DATA needs the option URI",
-    "(uri='x-*', format='AVRO')": "line 1, column 39: 'AVRO' is no format here; supported are CSV, JSON, PARQUET",
-    "(uri='x', format='CSV')": "line 1, column 25: the URI needs exactly one *",
+    "(uri='x-*', format='AVRO')": "line 1, column 32: 'AVRO' is no format here; supported are CSV, JSON, PARQUET",
+    "(uri='x', format='CSV')": "line 1, column 21: the URI needs exactly one *",
     "(uri='x-*', format='JSON', header=true)": "the option HEADER goes with FORMAT 'CSV', not 'JSON'",
     "(uri='x-*', format='CSV', colour='red')": "line 1, column 46: EXPORT DATA has no option COLOUR here",
     "(uri='x-*', format='CSV', compression='SNAPPY')": "CSV is not compressed by 'SNAPPY'; supported are GZIP",
-    "(uri='x-*', format='CSV', field_delimiter='ab')": "FIELD_DELIMITER is one character, or 'tab'",
+    "(uri='x-*', format='CSV', field_delimiter='ab')": "FIELD_DELIMITER is one character of ASCII, or 'tab'",
 }  # fmt: skip
 
 

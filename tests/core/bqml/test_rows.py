@@ -47,7 +47,7 @@ def test_a_custom_split_holds_out_true_and_null_and_its_column_is_no_feature() -
 
 
 def test_a_custom_split_by_another_type_is_refused() -> None:
-    with pytest.raises(BadInput, match="'CUSTOM' needs a BOOL column; i is int64"):
+    with pytest.raises(BadInput, match="CUSTOM is split by a BOOL column; i is INT64"):
         parts(10, "CUSTOM", DATA_SPLIT_COL="i")
 
 

@@ -49,6 +49,16 @@ def test_the_same_text_and_rows_in_any_order_give_the_same_model(
     assert predicted(rows) == first
 
 
+def test_the_number_of_threads_changes_no_tree(bqml: Executor, train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    trees = []
+    for threads in (1, 3):
+        monkeypatch.setattr("questline_core.bqml.trees._THREADS", threads)
+        train("BOOSTED_TREE_CLASSIFIER", "heavy", "bill, flipper, species", "MAX_ITERATIONS=3, SUBSAMPLE=0.7")
+        trees.append((bqml.models.current("zoo.m") / "trees.ubj").read_bytes())
+
+    assert trees[0] == trees[1]
+
+
 def test_linear_regression_is_the_least_squares_solution(
     rows: Rows, train: Train, connection: duckdb.DuckDBPyConnection
 ) -> None:
@@ -141,7 +151,7 @@ def test_boosted_trees_are_those_of_xgboost_on_label_encoded_columns(
         "max_depth": 6,
         "base_score": 0.5,
         "tree_method": "hist",
-        "nthread": 2,
+        "nthread": 1,
     }
     plain = xgb.train(settings, data, 20).predict(data)
 

@@ -109,8 +109,8 @@ def test_a_model_transforms_new_rows_as_it_did_at_training(
 REFUSED = {
     "ML.TF_IDF(x) OVER() AS y": "line 1, column 2: TRANSFORM has no function ML.TF_IDF here; supported are ML.BUCKETIZE",
     "ML.STANDARD_SCALER(x) AS y": "line 1, column 2: ML.STANDARD_SCALER learns from all rows; write OVER() after it",
-    "x, ML.BUCKETIZE(x) AS y": "line 1, column 5: ML.BUCKETIZE takes 2 to 4 arguments, not 1",
-    "ML.BUCKETIZE(x, 'many') AS y": "line 1, column 18: points of ML.BUCKETIZE cannot be 'many'",
+    "x, ML.BUCKETIZE(x) AS y": "line 1, column 5: ML.BUCKETIZE takes 2 to 4 arguments (column, points, exclude_boundaries, output_format), not 1",
+    "ML.BUCKETIZE(x, 'many') AS y": "line 1, column 18: points of ML.BUCKETIZE is an array of numbers, each above the one before, not 'many'",
     "x + 1": "line 1, column 2: give this column of TRANSFORM a name with AS",
     "": "line 1, column 1: TRANSFORM needs at least one column",
 }

@@ -91,7 +91,7 @@ def test_a_query_fails_where_the_reference_engine_does(
         ("SELECT s.ab FROM (SELECT STRUCT(1 AS abc) AS s)", 'line 1, column 10: there is no field ab; similar: "abc"'),
         ("SELECT x.a FROM (SELECT 1 AS a) AS e", 'line 1, column 8: there is no table x; similar: "e"'),
         ("SELECT (1", "line 1, column 9: this is not GoogleSQL near"),
-        ("SELECT 'a", "not GoogleSQL"),
+        ("SELECT 'a", "line 1, column 8: nothing ends this text; close it by '"),
         ("", "the query is empty"),
         ("-- nothing", "the query is empty"),
     ],

@@ -57,9 +57,15 @@ def take_out(text: str) -> tuple[str, list[Call]]:
     """Put a name in place of each ML function in FROM; the text keeps its lines and columns."""
     tokens, calls, at = words_of(text), list[Call](), 0
     while at < len(tokens):
-        if not _is_call(tokens, at):
+        if not _is_function(tokens, at):
             at += 1
             continue
+        if not _is_table(tokens, at):
+            name = f"ML.{tokens[at + 2].text.upper()}"
+            raise BadInput(
+                f"{place_of(tokens[at])}: {name} cannot stand here; functions of a model are tables, such as "
+                "FROM ML.PREDICT(MODEL …, TABLE …), and functions of columns stand in TRANSFORM of CREATE MODEL"
+            )
         end = _closing(tokens, at + 3)
         first, last = tokens[at].start, tokens[end].end + 1
         name = f"_ml{len(calls)}"
@@ -70,10 +76,16 @@ def take_out(text: str) -> tuple[str, list[Call]]:
     return text, calls
 
 
-def _is_call(tokens: list[Token], at: int) -> bool:
+def _is_function(tokens: list[Token], at: int) -> bool:
     words = [token.text.upper() for token in tokens[at : at + 4]]
+    return words[:2] == ["ML", "."] and words[3:] == ["("]
+
+
+def _is_table(tokens: list[Token], at: int) -> bool:
+    """Tell whether a function stands in FROM; after a comma, it does when a model is its first argument."""
     before = tokens[at - 1].text.upper() if at else ""
-    return words[:2] == ["ML", "."] and words[3:] == ["("] and before in ("FROM", "JOIN")
+    first = tokens[at + 4].text.upper() if at + 4 < len(tokens) else ""
+    return before in ("FROM", "JOIN") or (before == "," and first == "MODEL")
 
 
 def _closing(tokens: list[Token], at: int) -> int:

@@ -21,6 +21,7 @@ from questline_core.warehouse.statements.catalog import PREFIX, information
 from questline_core.warehouse.store import Store
 from questline_core.warehouse.types import duckdb_type
 from questline_core.warehouse.unnest import name_fields_of_elements
+from questline_core.warehouse.where import at
 
 FILE, ROW = "_questline_file", "_questline_row"
 """Columns of a table that is to be changed: where each row lies."""
@@ -130,7 +131,8 @@ class _Scan:
         if name in here:
             return self._placed(table, self._files(name, where=name == self._target))
         if name in self._store.views():
-            return self._placed(table, self._view(name))
+            with at(place(table)):
+                return self._placed(table, self._view(name))
         raise BadInput(f"{place(table)}: there is no table {name}{similar(name, here, 'the tables are')}")
 
     def columns(self, table: exp.Table) -> Mapping[str, pa.DataType | None] | None:
@@ -160,10 +162,8 @@ class _Scan:
     def _information(self, table: exp.Table, name: str) -> exp.Table:
         dataset, _, view = name.upper().rpartition(PREFIX)
         dataset = "" if dataset.startswith("REGION-") else table.db
-        try:
+        with at(place(table)):
             rows = information(self._store, view, dataset, Reader(self._store, self._reader.engine, {}).ask)
-        except BadInput as error:
-            raise BadInput(f"{place(table)}: {error}") from None
         return self._in_memory("information", rows)
 
     def _files(self, name: str, *, where: bool = False) -> exp.Select:
@@ -181,7 +181,7 @@ class _Scan:
     def _view(self, name: str) -> exp.Query:
         self._views += 1
         if self._views > _DEEP:
-            raise BadInput(f"the view {name} asks itself, or views lie more than {_DEEP} deep")
+            raise BadInput(f"the view {name} asks itself, or views lie more than {_DEEP} deep; leave one out")
         try:
             question = parse(self._store.view(name))
             name_fields_of_elements(question.tree, self.columns)
@@ -198,7 +198,8 @@ class _Scan:
                 f"{place(table)}: no table matches {prefix}*{similar(prefix, self._store.tables(), 'the tables are')}"
             )
         newest = self._store.schema(names[-1])
-        parts = [self._like(name, newest, name.removeprefix(prefix)) for name in names]
+        with at(place(table)):
+            parts = [self._like(name, newest, name.removeprefix(prefix)) for name in names]
         select: exp.Query = parts[0]
         for part in parts[1:]:
             select = exp.union(select, part, distinct=False)

@@ -29,6 +29,7 @@ from questline_core.warehouse.statements.script import (
 )
 from questline_core.warehouse.store import Store
 from questline_core.warehouse.types import arrow_type, duckdb_type
+from questline_core.warehouse.where import at
 
 _CHANGES: Mapping[type[exp.Expr], Callable[[Reader, str, Any], None]] = {
     exp.Create: tables.create,
@@ -79,7 +80,8 @@ class _Script:
     def _part(self, part: Part) -> None:
         match part:
             case Piece():
-                self._statement(part)
+                with at(part.place):
+                    self._statement(part)
             case Declare():
                 self._declare(part)
             case Assign():

@@ -12,6 +12,7 @@ from sqlglot.errors import TokenError
 from sqlglot.tokenizer_core import Token, TokenType
 
 from questline_core.errors import BadInput
+from questline_core.warehouse.where import EMPTY, unclosed
 
 
 class _Tokens(BigQuery.Tokenizer):
@@ -110,7 +111,7 @@ def cut(text: str) -> Block:
     reader = _Reader(text, words_of(text))
     block = reader.block(())
     if not block.parts:
-        raise BadInput("the query is empty")
+        raise BadInput(EMPTY)
     return block
 
 
@@ -122,8 +123,8 @@ def words_of(text: str) -> list[Token]:
     """
     try:
         return _Tokens().tokenize(text)
-    except TokenError as error:
-        raise BadInput(f"this is not GoogleSQL: {str(error).splitlines()[0]}") from None
+    except TokenError:
+        raise unclosed(text, lambda part: _Tokens().tokenize(part)) from None
 
 
 def place_of(token: Token) -> str:
@@ -147,7 +148,7 @@ class _Reader:
             if word in ends or (not word and not ends):
                 return Block(tuple(parts))
             if not word:
-                raise BadInput(f"the script ends before {' or '.join(ends)}; close the block")
+                raise BadInput(f"{self._place()}: the script ends before {' or '.join(ends)}; close the block")
             parts.append(self._part(word))
 
     def _part(self, word: str) -> Part:
