@@ -89,8 +89,8 @@ class Crew:
         return {n: facts for n, facts in told.items() if n in self.processes and facts["pid"] == self.processes[n].pid}
 
     async def end_the_silent(self, path: str, *, looks: int = 3) -> None:
-        """Kill each process that is ready and gave no answer for so many looks in a row; `start` starts it again."""
-        told = await self.ask(path)
+        """Kill each that is ready and answered no 200 for so many looks in a row; `start` starts it again."""
+        told = await ask(self._admins(), path, refusals=False)
         self.silent = {number: self.silent.get(number, 0) + 1 for number, answer in told.items() if not answer}
         for number in [number for number, times in self.silent.items() if times >= looks]:
             log.error("process gives no answer and is killed", number=number, looks=looks)
@@ -109,7 +109,10 @@ class Crew:
 
     async def ask(self, path: str) -> dict[int, bytes]:
         """Get one path from every process that is ready; empty where there is no answer."""
-        return await ask({number: facts["admin"] for number, facts in self.facts().items()}, path)
+        return await ask(self._admins(), path)
+
+    def _admins(self) -> dict[int, str]:
+        return {number: facts["admin"] for number, facts in self.facts().items()}
 
 
 def facts_of(run: Path, process: str, size: int) -> dict[int, Mapping[str, Any]]:
@@ -118,10 +121,16 @@ def facts_of(run: Path, process: str, size: int) -> dict[int, Mapping[str, Any]]
     return {number: facts for number, facts in told.items() if facts}
 
 
-async def ask(admins: Mapping[int, str], path: str) -> dict[int, bytes]:
-    """Get one path from each of several addresses, host:port; empty where there is no answer."""
+async def ask(admins: Mapping[int, str], path: str, *, refusals: bool = True) -> dict[int, bytes]:
+    """Get one path from each of several addresses, host:port; empty where there is no answer.
+
+    Args:
+        admins: number -> host:port.
+        path: what to get.
+        refusals: whether what comes with another status than 200 is an answer, too.
+    """
     urls = [f"http://{admin}{path}" for admin in admins.values()]
-    answers = await asyncio.gather(*(asyncio.to_thread(_get, url) for url in urls))
+    answers = await asyncio.gather(*(asyncio.to_thread(_get, url, refusals=refusals) for url in urls))
     return dict(zip(admins, answers, strict=True))
 
 
@@ -130,13 +139,13 @@ def metrics_of_all(texts: Mapping[int, bytes]) -> bytes:
     return generate_latest(_Together({number: text for number, text in texts.items() if text}))
 
 
-def _get(url: str) -> bytes:
+def _get(url: str, *, refusals: bool) -> bytes:
     try:
         with urllib.request.urlopen(url, timeout=_ANSWER_S) as answer:  # noqa: S310 - our own process on loopback
             return bytes(answer.read())
     except urllib.error.HTTPError as refusal:
         with refusal:
-            return refusal.read()
+            return refusal.read() if refusals else b""
     except OSError:
         return b""
 

@@ -87,6 +87,14 @@ async def test_one_that_gives_no_answer_for_some_looks_in_a_row_is_ended(crew: C
     assert crew.processes[1].is_alive()
 
 
+async def test_a_refusal_is_an_answer_but_no_sign_of_life(crew: Crew) -> None:
+    assert await crew.ask("/broken") == {0: b"ok", 1: b"ok"}
+
+    await crew.end_the_silent("/broken", looks=1)
+
+    await until(lambda: not any(one.is_alive() for one in crew.processes.values()), "their end")
+
+
 async def test_one_that_ends_at_its_start_is_named(tmp_path: Path) -> None:
     crew = Crew(PROCESS, tmp_path, ENDS + 1, partial(serve, tmp_path))
     crew.start()

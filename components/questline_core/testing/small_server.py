@@ -1,4 +1,4 @@
-"""For tests of several processes: a server that answers `ok` to everything, and counts what it was asked."""
+"""For tests of several processes: a server that answers `ok`, and counts what it was asked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Ok(BaseHTTPRequestHandler):
         """Answer."""
         type(self).asked += 1
         text = f"# TYPE asked counter\nasked_total {self.asked}\n" if self.path == "/metrics" else "ok"
-        self.send_response(200)
+        self.send_response(500 if self.path == "/broken" else 200)
         self.end_headers()
         self.wfile.write(text.encode())
 
