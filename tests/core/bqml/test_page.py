@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from pathlib import Path
 
 import duckdb
@@ -11,6 +12,7 @@ import pytest
 from questline_core.bqml.answers import ANSWERS
 from questline_core.bqml.functions import FUNCTIONS
 from questline_core.bqml.options import MODEL_TYPES, NOT_HERE, OPTIONS
+from questline_core.warehouse.embedded import open_embedded
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "bqml.md").read_text(encoding="utf-8")
@@ -49,6 +51,25 @@ def test_every_statement_and_divergence_names_a_test_that_exists() -> None:
 
     assert len(rows) > 30
     assert not missing
+
+
+def test_the_pages_statements_run_in_their_order_and_give_the_columns_that_it_tells(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = re.findall(r"```sql\n(.+?)```", PAGE, re.DOTALL)[0]
+    statements = [text for text in script.split(";\n") if text.strip()]
+    monkeypatch.chdir(tmp_path)
+    with closing(open_embedded("warehouse")) as warehouse:
+        for text in statements:
+            told = re.search(r"^-- (.+)", text, re.MULTILINE)
+            rows = warehouse.query(text)
+            assert rows.column_names == (told[1].split(", ") if told else []), text
+            assert bool(rows.num_rows) == bool(told), text
+
+    asked = {*re.findall(r"FROM ML\.(\w+)", script)}
+    assert asked == set(ANSWERS)
+    assert (tmp_path / "heavy-000000000000.csv").read_text().startswith("id;predicted_heavy\n")
+    assert (tmp_path / "trees" / "model.bst").exists()
 
 
 def test_the_readmes_example_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
