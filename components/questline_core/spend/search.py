@@ -20,7 +20,7 @@ class Settings:
     width: int = 64
     """Units of the first layer; the second has half of them."""
     dropout: float = 0.2
-    decay: float = 2.5e-4
+    decay: float = 5e-5
     """Weight of the squared weights in the loss."""
     learning_rate: float = 1e-3
 
