@@ -12,8 +12,20 @@ import pytest
 from questline_core.bqml.answers import ANSWERS
 from questline_core.bqml.functions import FUNCTIONS
 from questline_core.bqml.options import MODEL_TYPES, NOT_HERE, OPTIONS
+from questline_core.warehouse.columns import type_name
 from questline_core.warehouse.embedded import open_embedded
 
+TYPES = {
+    **dict.fromkeys(("island", "feature", "processed_input", "input"), "STRING"),
+    **dict.fromkeys(("heavy", "predicted_heavy", "expected_label"), "BOOL"),
+    **dict.fromkeys(("id", "false", "true", "training_run", "iteration", "duration_ms", "importance_weight"), "INT64"),
+    **dict.fromkeys(("true_positives", "false_positives", "true_negatives", "false_negatives"), "INT64"),
+    **dict.fromkeys(("category_count", "null_count", "dimension"), "INT64"),
+    "predicted_heavy_probs": "ARRAY<STRUCT<label BOOL, prob FLOAT64>>",
+    "top_feature_attributions": "ARRAY<STRUCT<feature STRING, attribution FLOAT64>>",
+    "category_weights": "ARRAY<STRUCT<category STRING, weight FLOAT64>>",
+}
+"""Types of the columns in the page's results; all others are FLOAT64."""
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "bqml.md").read_text(encoding="utf-8")
 
@@ -65,6 +77,8 @@ def test_the_pages_statements_run_in_their_order_and_give_the_columns_that_it_te
             rows = warehouse.query(text)
             assert rows.column_names == (told[1].split(", ") if told else []), text
             assert bool(rows.num_rows) == bool(told), text
+            for field in rows.schema:
+                assert type_name(field.type) == TYPES.get(field.name, "FLOAT64"), f"{field.name} of {text}"
 
     asked = {*re.findall(r"FROM ML\.(\w+)", script)}
     assert asked == set(ANSWERS)
