@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from questline_core.broker.port import Message
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
 from questline_ingest.auth.keys import ANYONE, Caller
@@ -112,14 +113,22 @@ async def test_each_request_is_told_of_its_own_player(gateway: Gateway) -> None:
 
 
 async def test_single_calls_that_are_abandoned_do_not_hold_the_others(
-    stub: IngestAsyncStub, broker: MemoryBroker
+    stub: IngestAsyncStub, broker: MemoryBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    broker.slow_s = 0.2
+    begun, go_on, publish = asyncio.Event(), asyncio.Event(), broker.publish
+
+    async def held(messages: Sequence[Message]) -> None:
+        begun.set()
+        await go_on.wait()
+        await publish(messages)
+
+    monkeypatch.setattr(broker, "publish", held)
     long = {"user_id": "x" * 200}
     abandoned = stub.Send(pb.SendRequest(events=[an_event("gone", **long)]))
     others = [stub.Send(pb.SendRequest(events=[an_event(f"kept-{number}", **long)])) for number in range(5)]
-    await asyncio.sleep(0.1)
+    await begun.wait()
     abandoned.cancel()
+    go_on.set()
 
     responses = await asyncio.gather(*others)
 
