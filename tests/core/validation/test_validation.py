@@ -204,6 +204,7 @@ def test_the_step_compares_with_the_champion_and_tells_oddities(tmp_path: Path) 
     champion = tmp_path / "champion"
     champion.mkdir()
     profile(tmp_path / "last", examples()).write(champion)
+    (champion / "model.json").write_text('{"name": "spend", "version": "v1"}')
     moved = [row | {"level_max": row["level_max"] + 6} for row in examples()]
     now = dsl.Dataset(uri=str(write(tmp_path / "examples", moved)))
     report = dsl.HTML(uri=str(tmp_path / "report.html"))
