@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import struct
 import subprocess
 import threading
 import time
@@ -41,6 +42,26 @@ def an_event(event_id: str | None = None, **fields: Any) -> Event:
         "user_pseudo_id": "player-1",
     } | fields
     return Event(event_id=event_id or f"event-{next(_numbers)}", **given)
+
+
+def asked_numbers(request: ModelInferRequest, name: str) -> list[float]:
+    """Read a packed input of numbers."""
+    raw = _packed(request, name)
+    return list(struct.unpack(f"<{len(raw) // 4}f", raw))
+
+
+def asked_texts(request: ModelInferRequest, name: str) -> list[str]:
+    """Read a packed input of texts, each behind its length."""
+    raw, texts = _packed(request, name), []
+    while raw:
+        end = 4 + int.from_bytes(raw[:4], "little")
+        texts.append(raw[4:end].decode())
+        raw = raw[end:]
+    return texts
+
+
+def _packed(request: ModelInferRequest, name: str) -> bytes:
+    return request.raw_input_contents[[tensor.name for tensor in request.inputs].index(name)]
 
 
 def an_answer(request: ModelInferRequest, *, revision: str = "v1", **columns: list[float]) -> ModelInferResponse:

@@ -17,7 +17,7 @@ from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
 from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
 from questline_ingest.settings import GatewaySettings
-from questline_ingest.testing import ModelServer, an_answer, an_event, serving
+from questline_ingest.testing import ModelServer, an_answer, an_event, asked_texts, serving
 
 if TYPE_CHECKING:
     from questline_ingest.pb.ingest_pb2_grpc import IngestAsyncStub
@@ -38,7 +38,7 @@ def as_lookup(request: ModelInferRequest) -> ModelInferResponse:
     """Answer as kserve's lookup does, and the spend model as ever."""
     if request.model_name == "spend":
         return an_answer(request)
-    players = [player.decode() for player in request.inputs[0].contents.bytes_contents]
+    players = asked_texts(request, request.inputs[0].name)
     response = ModelInferResponse(model_name="churn")
     probability = response.outputs.add(name="probability", datatype="FP32", shape=[len(players)])
     probability.contents.fp32_contents.extend(0.75 if player == "ann" else 0.25 for player in players)

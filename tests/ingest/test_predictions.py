@@ -24,7 +24,7 @@ from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInfer
 from questline_ingest.predictions import LastAnswers, SpendPredictions
 from questline_ingest.router import open_router
 from questline_ingest.settings import GatewaySettings, Prior
-from questline_ingest.testing import ModelServer, an_answer, an_event, serving
+from questline_ingest.testing import ModelServer, an_answer, an_event, asked_numbers, asked_texts, serving
 from questline_ingest.verdicts import Spend
 
 if TYPE_CHECKING:
@@ -75,8 +75,7 @@ async def test_all_players_of_a_call_are_asked_about_in_one_request(stub: Ingest
     assert request.model_name == "spend"
     assert {tensor.name for tensor in request.inputs} == {*NUMBERS, *TEXTS}
     assert {tuple(tensor.shape) for tensor in request.inputs} == {(450,)}
-    names = next(tensor for tensor in request.inputs if tensor.name == "event_name")
-    assert list(names.contents.bytes_contents) == [f"name-{number}".encode() for number in range(450)]
+    assert asked_texts(request, "event_name") == [f"name-{number}" for number in range(450)]
     spends = [answer.spend for answer in response.answers]
     assert [spend.value for spend in spends] == list(range(450))
     assert {(spend.revision, spend.source, spend.reason) for spend in spends} == {("v1", pb.FRESH, "")}
@@ -129,12 +128,12 @@ async def test_the_model_sees_the_players_state(
         features.put_many([("p", PlayerState(events=41, spend_sum=7.5, country="Chile"))])
     await stub.Send(asking(an_event(user_pseudo_id="p"), an_event(user_pseudo_id="stranger")))
 
-    before, after = ({tensor.name: tensor.contents for tensor in request.inputs} for request in model.asked)
-    assert list(before["events"].fp32_contents) == [0]
-    assert list(after["events"].fp32_contents) == [41, 0]
-    assert list(after["spend_sum"].fp32_contents) == [7.5, 0]
-    assert list(after["country"].bytes_contents) == [b"Chile", b""]
-    assert math.isnan(after["level_max"].fp32_contents[0])
+    before, after = model.asked
+    assert asked_numbers(before, "events") == [0]
+    assert asked_numbers(after, "events") == [41, 0]
+    assert asked_numbers(after, "spend_sum") == [7.5, 0]
+    assert asked_texts(after, "country") == ["Chile", ""]
+    assert math.isnan(asked_numbers(after, "level_max")[0])
 
 
 async def test_a_hung_model_delays_the_acknowledgement_by_no_more_than_its_time(
