@@ -23,6 +23,14 @@ def _key(player: str) -> bytes:
     return key if 0 < len(key) <= _LONGEST_KEY else b"sha256:" + hashlib.sha256(key).hexdigest().encode()
 
 
+def _put(transaction: lmdb.Transaction, states: Iterable[tuple[str, PlayerState]]) -> int:
+    count = 0
+    for player, state in states:
+        transaction.put(_key(player), encode(state))
+        count += 1
+    return count
+
+
 class FeatureStore:
     """Player -> running state. Any number of processes may read while one writes; open it after a fork, not before."""
 
@@ -65,15 +73,28 @@ class FeatureStore:
 
     def put_many(self, states: Iterable[tuple[str, PlayerState]]) -> int:
         """Write all these states in one step that readers see whole, and count them."""
+        with self._to_write().begin(write=True) as transaction:
+            return _put(transaction, states)
+
+    def replace(self, states: Iterable[tuple[str, PlayerState]]) -> int:
+        """Put these states in place of all that are there, in one step that readers see whole, and count them.
+
+        No page of the file holds anybody else afterwards.
+        """
+        env = self._to_write()
+        before = env.stat()["entries"]
+        with env.begin(write=True) as transaction:
+            transaction.drop(env.open_db(None, transaction), delete=False)
+            count = _put(transaction, states)
+        if before:
+            scrub(env)
+        return count
+
+    def _to_write(self) -> lmdb.Environment:
         env = self._opened()
         if env is None or not self._writable:
             raise BadInput(f"the feature snapshot in {self._folder} was opened to read")
-        with env.begin(write=True) as transaction:
-            count = 0
-            for player, state in states:
-                transaction.put(_key(player), encode(state))
-                count += 1
-        return count
+        return env
 
     def erase(self, player: str) -> bool:
         """Remove a player for good: no page of the file holds the id afterwards. Tells whether the player was known."""

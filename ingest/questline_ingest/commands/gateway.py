@@ -31,6 +31,19 @@ def serve(
 
 
 @gateway.command()
+def follow(
+    every: Annotated[int, typer.Option(min=1, help="Seconds between two looks at the warehouse.")] = 60,
+) -> None:
+    """Keep the players' features beside a gateway up to date with a warehouse that a stream elsewhere writes."""
+    from questline_core.logs import configure_logs
+    from questline_ingest.following import follow as keep_up
+    from questline_ingest.settings import GatewaySettings
+
+    configure_logs("features")
+    keep_up(GatewaySettings.read(), every_s=every)
+
+
+@gateway.command()
 def ask(  # noqa: PLR0913 - each is an option of the command line
     player: Annotated[list[str], typer.Option(help="Player to ask about; may be given more than once.")],
     predict: Annotated[list[AskFor], typer.Option(help="Model to ask; may be given twice.")] = [*AskFor],  # noqa: B006

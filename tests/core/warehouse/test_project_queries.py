@@ -34,6 +34,7 @@ NOW: dict[str, Any] = {"everyone": True, "players": ["nobody"], "sampled": False
 QUESTIONS: Mapping[str, Mapping[str, Any]] = {
     "features/player_state.sql": NOW | {"chosen": ["nothing"]},
     "features/player_state.sql sampled": NOW | {"sampled": True},
+    "features/players_since.sql": {"since": 0},
     "events/sessions.sql": {"everyone": True, "players": ["nobody"]},
     "spend/labels.sql": {"horizon": DAY},
     "spend/latest_event.sql": {},
