@@ -122,11 +122,63 @@ def test_nothing_goes_in_or_out_that_is_not_named(objects: list[dict[str, Any]])
     assert [port["port"] for rule in deny["egress"] for port in rule["ports"]] == [53, 53]
 
 
-def test_gateway_and_stream_never_have_the_same_process_id(objects: list[dict[str, Any]]) -> None:
+def test_who_writes_features_never_has_the_process_id_of_who_reads_them(objects: list[dict[str, Any]]) -> None:
     """LMDB locks by process id, and what a container starts has the id 1 unless the pod shares its processes."""
-    assert [name for name, pod in pods(objects) if pod.get("shareProcessNamespace")] == [
-        name for name, _ in pods(objects) if name == "game-stream"
-    ]
+    made = dict(pods(objects))
+    writer = "game-stream" if "game-stream" in made else "game-gateway"
+
+    assert [name for name, pod in made.items() if pod.get("shareProcessNamespace")] == [writer]
+
+
+def gateway_pod(*values: str) -> dict[str, Any]:
+    done = template(*values)
+    assert done.returncode == 0, done.stderr
+    return dict(pods([made for made in yaml.safe_load_all(done.stdout) if made]))["game-gateway"]
+
+
+@pytest.mark.parametrize("preset", ["autopilot", "production"])
+def test_with_the_stream_elsewhere_each_gateway_has_its_features_written_beside_it(preset: str) -> None:
+    gateway, features = gateway_pod(f"--values={CHART}/values-{preset}.yaml", *CLOUD)["containers"]
+    told = {one["name"]: one["value"] for one in features["env"]}
+
+    assert features["image"] == gateway["image"]
+    assert features["args"] == ["follow", "--every=300"]
+    assert told["QUESTLINE_WAREHOUSE"] == "bigquery:game/EU"
+    assert told.items() <= {one["name"]: one.get("value") for one in gateway["env"]}.items()
+    assert {"name": "home", "mountPath": told["QUESTLINE_HOME"]} in features["volumeMounts"]
+    assert all(mount in gateway["volumeMounts"] for mount in features["volumeMounts"])
+    assert features["resources"]["requests"]["memory"] == features["resources"]["limits"]["memory"]
+    assert "readinessProbe" not in features, "a gateway answers without features too"
+
+
+def test_how_often_features_are_written_is_a_value() -> None:
+    _, features = gateway_pod(*CLOUD, "--set=gateway.features.everySeconds=900")["containers"]
+
+    assert features["args"] == ["follow", "--every=900"]
+
+
+@pytest.mark.parametrize(
+    "values", [(*CLOUD, "--set=gateway.features.enabled=false"), (f"--values={CHART}/values-laptop.yaml",)]
+)
+def test_nothing_follows_where_it_is_turned_off_or_the_stream_writes_to_the_same_volume(
+    values: tuple[str, ...],
+) -> None:
+    pod = gateway_pod(*values)
+
+    assert [container["name"] for container in pod["containers"]] == ["gateway"]
+    assert "shareProcessNamespace" not in pod
+
+
+def test_google_and_its_tokens_are_reached_by_those_who_ask_it() -> None:
+    """Also where the API server's addresses are named, which opens port 443 for nothing else."""
+    done = template(*CLOUD, "--set=networkPolicy.apiServer={10.0.0.2/32}")
+    made = {d["metadata"]["name"]: d["spec"] for d in yaml.safe_load_all(done.stdout) if d and "spec" in d}
+    apis, tokens = made["game-google"]["egress"]
+
+    assert made["game-google"]["podSelector"]["matchExpressions"][0]["values"] == ["gateway", "trigger"]
+    assert apis == {"ports": [{"protocol": "TCP", "port": 443}]}
+    assert tokens["to"] == [{"ipBlock": {"cidr": "169.254.169.254/32"}}]
+    assert "game-google" not in template(f"--values={CHART}/values-laptop.yaml").stdout
 
 
 def test_the_load_test_ends(objects: list[dict[str, Any]]) -> None:
@@ -143,7 +195,9 @@ def test_scaling_watches_the_deployment_beside_it(objects: list[dict[str, Any]])
         target = deployments[scaler["spec"]["scaleTargetRef"]["name"]]
         assert scaler["metadata"].get("namespace") == target["metadata"].get("namespace")
         assert "replicas" not in target["spec"], "the scaler and the chart would fight over the number of pods"
-        assert "cpu" in target["spec"]["template"]["spec"]["containers"][0]["resources"]["requests"]
+        (watched,) = (metric["containerResource"] for metric in scaler["spec"]["metrics"])
+        named = {one["name"]: one for one in target["spec"]["template"]["spec"]["containers"]}
+        assert watched["name"] in named[watched["container"]]["resources"]["requests"]
 
 
 def test_an_upgrade_leaves_alone_what_pipelines_rolled_out() -> None:
@@ -170,6 +224,7 @@ def test_an_upgrade_leaves_alone_what_pipelines_rolled_out() -> None:
         (("--set=images.gateway.digest=abc", *CLOUD), "digest"),
         (("--set=gateway.env.PATH=/bin", *CLOUD), "PATH"),
         (("--set=gateway.processes=0", *CLOUD), "processes"),
+        (("--set=gateway.features.everySeconds=0", *CLOUD), "everySeconds"),
         (("--set=serving.processes=65", *CLOUD), "processes"),
         (("--set=load.seconds=0", *CLOUD), "seconds"),
         (
@@ -224,7 +279,7 @@ def test_prometheus_and_probes_come_in_where_only_admin_keys_and_tls_do() -> Non
         made["PodMonitoring", "game-gateway"]["endpoints"],
         made["PodMonitor", "game-gateway"]["podMetricsEndpoints"],
     )
-    (gateway,) = made["Deployment", "game-gateway"]["template"]["spec"]["containers"]
+    gateway, _ = made["Deployment", "game-gateway"]["template"]["spec"]["containers"]
     secret = {"name": "gateway-admin-key", "key": "key"}
 
     assert google["authorization"] == {"type": "Bearer", "credentials": {"secret": secret}}
