@@ -16,7 +16,7 @@ locals {
   accounts = { for workload, users in local.workloads : "${var.name}-${workload}" => users }
 
   project_roles = {
-    gateway   = ["roles/cloudtrace.agent"]
+    gateway   = ["roles/cloudtrace.agent", "roles/bigquery.readSessionUser"]
     stream    = ["roles/dataflow.worker"]
     pipeline  = ["roles/bigquery.readSessionUser"]
     builder   = ["roles/logging.logWriter", "roles/container.developer", "roles/containeranalysis.notes.attacher"]
@@ -40,13 +40,13 @@ locals {
   }
 
   dataset_readers = {
-    telemetry = { pipeline = local.member["pipeline"], trigger = local.member["trigger"] }
+    telemetry = { for workload in ["gateway", "pipeline", "trigger"] : workload => local.member[workload] }
     serving   = { trigger = local.member["trigger"] }
     privacy   = { stream = local.member["stream"] }
   }
 
   job_users = {
-    for workload in ["stream", "pipeline", "trigger", "forgetter"] : workload => local.member[workload]
+    for workload in ["gateway", "stream", "pipeline", "trigger", "forgetter"] : workload => local.member[workload]
   }
 
   bucket_writers = {

@@ -50,6 +50,26 @@ def test_no_grant_names_a_basic_role_or_an_administrators() -> None:
     assert grants == []
 
 
+def granted(table: str) -> dict[str, set[str]]:
+    """Read a table of platform/iam.tf: at each dataset or workload, the names and roles that stand there in quotes."""
+    text = (ROOT / "platform" / "iam.tf").read_text()
+    (body,) = re.findall(rf"^  {table} = {{\n(.*?)^  }}", text, re.MULTILINE | re.DOTALL)
+    return {
+        at: set(re.findall(r'"([^"]+)"', what)) for at, what in re.findall(r"^    (\w+) += (.+)$", body, re.MULTILINE)
+    }
+
+
+def test_the_gateway_reads_events_for_its_features_and_no_other_dataset() -> None:
+    readers, writers = granted("dataset_readers"), granted("dataset_writers")
+    (askers,) = re.findall(r"job_users = {\s+for workload in \[(.+?)\]", (ROOT / "platform" / "iam.tf").read_text())
+
+    assert {dataset for dataset, names in readers.items() if "gateway" in names} == {"telemetry"}
+    assert readers.keys() <= writers.keys() == {"telemetry", "features", "models", "predictions", "serving", "privacy"}
+    assert {dataset for dataset, names in writers.items() if "gateway" in names} == set()
+    assert granted("project_roles")["gateway"] == {"roles/cloudtrace.agent", "roles/bigquery.readSessionUser"}
+    assert '"gateway"' in askers
+
+
 def test_nobody_holds_a_key_and_nothing_is_public() -> None:
     text = "\n".join(path.read_text() for path in ROOT.rglob("*.tf"))
 

@@ -110,6 +110,25 @@ run "no_workload_has_a_basic_or_an_administrators_role" {
   }
 }
 
+run "the_gateway_reads_what_players_did_and_writes_nothing_but_messages" {
+  command = apply
+
+  assert {
+    condition     = [for dataset, readers in local.dataset_readers : dataset if contains(keys(readers), "gateway")] == ["telemetry"]
+    error_message = "The gateway's features come from the events; it needs no other dataset."
+  }
+
+  assert {
+    condition     = alltrue([for writers in values(local.dataset_writers) : !contains(keys(writers), "gateway")])
+    error_message = "The gateway may write to no dataset."
+  }
+
+  assert {
+    condition     = contains(keys(local.job_users), "gateway") && contains(local.project_roles["gateway"], "roles/bigquery.readSessionUser")
+    error_message = "Without these two roles the gateway's question about all players fails."
+  }
+}
+
 run "every_optional_part_is_made_when_it_is_named" {
   command = apply
 
