@@ -17,19 +17,23 @@ log = structlog.get_logger()
 
 
 def follow(settings: GatewaySettings, *, every_s: float) -> None:
-    """Look at the warehouse every so many seconds until SIGTERM or Ctrl-C; a look that fails is told and tried again.
+    """Look at the warehouse every so many seconds until SIGTERM or Ctrl-C.
+
+    A look that fails is told and tried again: a container that ends would make its pod, and the gateway, unready.
 
     Raises:
-        QuestlineError: the warehouse or the folder of the features cannot be opened.
+        BadInput: the folder of the features cannot be written.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    with closing(open_warehouse(settings.warehouse_url)) as warehouse, open_writer(settings.paths.features) as store:
-        follower = Follower(warehouse, store)
+    with open_writer(settings.paths.features) as store:
+        follower = Follower(store)
         while not stop.is_set():
             try:
-                if written := follower.look():
+                with closing(open_warehouse(settings.warehouse_url)) as warehouse:
+                    written = follower.look(warehouse)
+                if written:
                     log.info("features written", players=written)
             except Exception as error:  # noqa: BLE001 - the gateway goes on with the features that are there
                 log.warning("features not written", reason=f"{type(error).__name__}: {error}")

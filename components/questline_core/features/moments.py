@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NO_END = 2**62
+_AT_ONCE = 10_000
+"""Rows that become objects of Python at once, which take far more memory than columns."""
 _MOMENT_FIELDS = tuple(field.name for field in fields(Moment))
 
 
@@ -28,9 +30,10 @@ def states_now(warehouse: Warehouse, players: Collection[str] | None) -> Iterato
         until=0,
         chosen=[],
     )
-    for player, state in zip(_texts(table, "player"), _states(table), strict=True):
-        if state is not None:
-            yield player, state
+    for part in table.to_batches(max_chunksize=_AT_ONCE):
+        for player, state in zip(_texts(part, "player"), _states(part), strict=True):
+            if state is not None:
+                yield player, state
 
 
 At = tuple[str, str, PlayerState | None, Moment]
@@ -52,23 +55,24 @@ def moments_at(warehouse: Warehouse, events: Mapping[str, str]) -> Iterator[At]:
 
 def _moments_of(warehouse: Warehouse, **parameters: Any) -> Iterator[At]:
     table = warehouse.query(sql("features/player_state.sql"), sampled=True, **parameters)
-    yield from zip(
-        _texts(table, "player"), _texts(table, "moment_event_id"), _states(table), _moments(table), strict=True
-    )
+    for part in table.to_batches(max_chunksize=_AT_ONCE):
+        yield from zip(
+            _texts(part, "player"), _texts(part, "moment_event_id"), _states(part), _moments(part), strict=True
+        )
 
 
-def _texts(table: pa.Table, column: str) -> list[str]:
+def _texts(table: pa.RecordBatch, column: str) -> list[str]:
     return cast("list[str]", table[column].to_pylist())
 
 
-def _states(table: pa.Table) -> Iterator[PlayerState | None]:
+def _states(table: pa.RecordBatch) -> Iterator[PlayerState | None]:
     columns = [table[name].to_pylist() for name in STATE_FIELDS[:-1]]
     recent = ([slot.values() for slot in slots or ()] for slots in table["recent"].to_pylist())
     for values in zip(*columns, recent, strict=True):
         yield None if values[0] is None else state_of(values)
 
 
-def _moments(table: pa.Table) -> Iterator[Moment]:
+def _moments(table: pa.RecordBatch) -> Iterator[Moment]:
     columns = [table[f"moment_{name}"].to_pylist() for name in _MOMENT_FIELDS]
     for values in zip(*columns, strict=True):
         yield Moment(**dict(zip(_MOMENT_FIELDS, values, strict=True)))

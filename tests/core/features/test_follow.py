@@ -58,13 +58,13 @@ def known(store: FeatureStore, warehouse: Warehouse) -> set[str]:
 def test_the_first_look_writes_everybody_and_later_ones_who_has_new_rows(
     warehouse: Warehouse, store: FeatureStore
 ) -> None:
-    follower = Follower(warehouse, store)
-    assert follower.look() == 0  # there is no table yet
+    follower = Follower(store)
+    assert follower.look(warehouse) == 0  # there is no table yet
     fill(warehouse, [came("anna", MONDAY), came("bert", MONDAY + DAY)])
-    looks = [follower.look(), follower.look()]
+    looks = [follower.look(warehouse), follower.look(warehouse)]
 
     fill(warehouse, [came("cleo", MONDAY + DAY + 30 * MINUTE)])
-    looks += [follower.look(), follower.look()]
+    looks += [follower.look(warehouse), follower.look(warehouse)]
 
     assert looks == [2, 0, 2, 0]  # bert's once more, for looks overlap
     assert known(store, warehouse) == {"anna", "bert", "cleo"}
@@ -73,29 +73,29 @@ def test_the_first_look_writes_everybody_and_later_ones_who_has_new_rows(
 def test_rows_that_came_out_of_order_or_days_after_their_events_are_seen(
     warehouse: Warehouse, store: FeatureStore
 ) -> None:
-    follower = Follower(warehouse, store)
+    follower = Follower(store)
     fill(warehouse, [came("anna", MONDAY + 3 * DAY)])
-    follower.look()
+    follower.look(warehouse)
 
     fill(warehouse, [came("bert", MONDAY + 3 * DAY - 10 * MINUTE)])
     fill(warehouse, [came("cleo", MONDAY, received=MONDAY + 3 * DAY + MINUTE)])
 
-    assert follower.look() == 3
+    assert follower.look(warehouse) == 3
     assert known(store, warehouse) == {"anna", "bert", "cleo"}
 
 
 def test_who_was_forgotten_is_gone_when_everybody_is_written_again(
     warehouse: Warehouse, store: FeatureStore, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    follower = Follower(warehouse, store)
+    follower = Follower(store)
     fill(warehouse, [came("anna", MONDAY), came("bert-who-leaves", MONDAY)])
-    follower.look()
+    follower.look(warehouse)
     warehouse.erase(EVENTS, column="user_pseudo_id", values=["bert-who-leaves"])
 
-    follower.look()
+    follower.look(warehouse)
     before = store.get("bert-who-leaves")
     monkeypatch.setattr(follow, "EVERYBODY_EVERY_S", 0.0)
-    follower.look()
+    follower.look(warehouse)
 
     assert before is not None
     assert store.get("bert-who-leaves") is None
@@ -107,11 +107,11 @@ def test_too_many_players_to_name_are_all_of_them(
     warehouse: Warehouse, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(follow, "MOST_PLAYERS", 1)
-    follower = Follower(warehouse, store)
+    follower = Follower(store)
     fill(warehouse, [came("anna", MONDAY)])
-    follower.look()
+    follower.look(warehouse)
 
     fill(warehouse, [came("bert", MONDAY + DAY), came("cleo", MONDAY + DAY)])
 
-    assert follower.look() == 3
+    assert follower.look(warehouse) == 3
     assert known(store, warehouse) == {"anna", "bert", "cleo"}
