@@ -98,7 +98,7 @@ def test_the_command_ends_with_that_sentence(tmp_path: Path, monkeypatch: pytest
     outcome = CliRunner().invoke(pipelines, ["run", "spend"])
 
     assert isinstance(outcome.exception, NotReady)
-    assert not (tmp_path / "pipelines").exists()
+    assert not (tmp_path / "pipelines" / "runs").exists()
 
 
 @pytest.mark.parametrize("option", [["--epochs", "0"], ["--holdout-days", "many"], ["--horizon-hours", "-1"]])
