@@ -64,10 +64,10 @@ def test_no_file_and_no_function_is_longer_than_its_budget() -> None:
 
 
 TOUCHES_ENVIRONMENT = {
+    "components/questline_core/grpc_polling.py": "sets what gRPC reads while it is imported",
     "components/questline_core/models/fast.py": "sets what ONNX Runtime reads while it is imported",
     "components/questline_core/stack/children.py": "hands it to the processes that it starts",
     "components/questline_core/stack/supervisor.py": "hands it to the processes that it starts",
-    "ingest/questline_ingest/commands/gateway.py": "sets what gRPC reads while it is imported",
     "kserve/questline_kserve/tensorflow.py": "sets what TensorFlow reads while it is imported",
     "kserve/questline_kserve/testing/process.py": "hands it to the process under test",
     "pipelines/questline_pipelines/runs.py": "hands it to the process that runs a pipeline",

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from questline_core.errors import BadInput
+from questline_core.grpc_polling import let_grpc_poll
 
 serving = typer.Typer(no_args_is_help=True, help="Serve the models by the V1 and V2 protocols, REST and gRPC.")
 
@@ -32,6 +33,7 @@ def run(
         raise BadInput("--model-dir and --name belong together: the folder of one model version and the model's name")
     for number in (signal.SIGTERM, signal.SIGINT):  # until the servers run, there is nothing to end with care
         signal.signal(number, lambda *_: sys.exit(0))
+    let_grpc_poll()
 
     from questline_core.logs import configure_logs
     from questline_kserve.settings import PROCESS, ServingSettings

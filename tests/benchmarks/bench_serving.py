@@ -43,7 +43,9 @@ def main() -> None:
         home.mkdir()
         rest_port, grpc_port = free_ports(2)
         serving = ServingProcess(home, rest_port, grpc_port)
-        version = Path(sys.argv[1] if len(sys.argv) > 1 else publish_random_model(Path(folder), store=folder).uri)
+        version = Path(
+            sys.argv[1] if len(sys.argv) > 1 else publish_random_model(Path(folder), store=folder).uri
+        ).resolve()
         serving.start()
         try:
             serving.wait_until_ready()
