@@ -4,24 +4,7 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd) root=$(cd "$(dirname "$0")/../.." && pwd)
 "$here/chart-images.sh" "$1"
-"$root/.venv/bin/python" - /var/tmp/questline-serving <<'PYTHON'
-import sys
-import tempfile
-from pathlib import Path
-from questline_core.models.store import latest
-from questline_core.testing.spend_models import publish_random_model
-from questline_kserve.testing.versions import SPEND_INPUTS, write_bad_version, write_version
-
-store, trained = Path(sys.argv[1], "spend"), str(Path(sys.argv[1], "trained"))
-for number in (1, 2):
-    if not (store / f"v{number}").exists():
-        write_version(store / f"v{number}", scale=float(number), inputs=SPEND_INPUTS)
-if not (store / "bad").exists():
-    write_bad_version(store / "bad", like=store / "v1")
-if latest(trained, "spend") is None:
-    with tempfile.TemporaryDirectory() as aside:
-        publish_random_model(Path(aside), store=trained)
-PYTHON
+"$root/.venv/bin/python" "$here/write_models.py" /var/tmp/questline-serving
 versions=(/var/tmp/questline-serving/trained/spend/v*)
 "$here/model-images.sh" "$1" "${versions[-1]}"
 kubectl apply -f "$here/models.yaml"
