@@ -12,6 +12,7 @@ from typing import IO
 
 from questline_core.durable import make_folder
 from questline_core.errors import BadInput, NotReady
+from questline_core.locks import locked
 
 
 @contextmanager
@@ -30,7 +31,7 @@ def turn(folder: Path, pipeline: str, *, waits: Callable[[str], None] | None = N
         BadInput: the folder cannot be written.
     """
     with _opened(folder, pipeline) as file:
-        if not _locked(file.fileno()):
+        if not locked(file):
             other = _name(folder, pipeline)
             if waits is None:
                 raise NotReady(f"{other} goes on; wait for its end")
@@ -50,7 +51,7 @@ def going_on(folder: Path, pipeline: str) -> str:
     except FileNotFoundError:
         return ""
     with file:
-        return "" if _locked(file.fileno()) else _name(folder, pipeline)
+        return "" if locked(file) else _name(folder, pipeline)
 
 
 def _file(folder: Path, pipeline: str) -> Path:
@@ -67,12 +68,3 @@ def _opened(folder: Path, pipeline: str) -> IO[str]:
 
 def _name(folder: Path, pipeline: str) -> str:
     return _file(folder, pipeline).read_text() or f"a run of {pipeline}"
-
-
-def _locked(descriptor: int) -> bool:
-    """Lock the file if nobody has; the lock ends when the file is closed."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from questline_core.errors import NotReady
+from questline_core.locks import locked
 
 LOCK = "_lock"
 PATIENCE_S = 30.0
@@ -34,15 +34,10 @@ def write_lock(folder: Path, *, patience_s: float = PATIENCE_S) -> Iterator[None
 
 def _take(file: IO[str], folder: Path, patience_s: float) -> None:
     give_up = time.monotonic() + patience_s
-    while True:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > give_up:
-                raise NotReady(_busy(file, folder, patience_s)) from None
-            time.sleep(0.02)
-        else:
-            return
+    while not locked(file):
+        if time.monotonic() > give_up:
+            raise NotReady(_busy(file, folder, patience_s))
+        time.sleep(0.02)
 
 
 def _busy(file: IO[str], folder: Path, patience_s: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import signal
 import socket
 import sys
@@ -16,6 +15,7 @@ import uvicorn
 
 from questline_core.durable import make_folder
 from questline_core.errors import BadInput, NotReady, QuestlineError
+from questline_core.locks import locked
 from questline_core.processes import announced
 from questline_pipelines.now import spend_parameters
 from questline_pipelines.trigger.desk import Desk
@@ -108,10 +108,8 @@ def _alone(settings: TriggerSettings) -> Iterator[None]:
     folder = settings.paths.root / "trigger"
     make_folder(folder)
     with (folder / "lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise NotReady(f"another trigger works on {settings.paths.root}; end it first") from None
+        if not locked(file):
+            raise NotReady(f"another trigger works on {settings.paths.root}; end it first")
         yield
 
 

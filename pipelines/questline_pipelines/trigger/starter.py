@@ -46,11 +46,10 @@ class Here:
 
     def start(self, pipeline: str, parameters: Mapping[str, Any]) -> str:
         """See `Starter`."""
-        with ExitStack() as opened:
-            name = opened.enter_context(turn(self._folder, pipeline))
-            has_turn = opened.pop_all()
+        function, has_turn = function_of(pipeline), ExitStack()
+        name = has_turn.enter_context(turn(self._folder, pipeline))
         self._outcomes[name] = RUNNING
-        given = (name, function_of(pipeline), parameters, has_turn)
+        given = (name, function, parameters, has_turn)
         threading.Thread(target=self._run, args=given, name=name, daemon=True).start()
         return name
 
