@@ -168,7 +168,7 @@ def read_texts(response: ModelInferResponse, name: str, *, rows: int) -> list[st
         raise BadAnswer(f"output {name!r} is of type {output.datatype!r}, not BYTES")
     texts: Sequence[bytes] = output.contents.bytes_contents
     if index < len(response.raw_output_contents):
-        texts = _cut_texts(response.raw_output_contents[index], name)
+        texts = cut_texts(response.raw_output_contents[index], name)
     if len(texts) != rows:
         raise BadAnswer(f"output {name!r} has {len(texts)} values for {rows} rows")
     try:
@@ -177,8 +177,12 @@ def read_texts(response: ModelInferResponse, name: str, *, rows: int) -> list[st
         raise BadAnswer(f"output {name!r} is not UTF-8") from None
 
 
-def _cut_texts(raw: bytes, name: str) -> list[bytes]:
-    """Cut texts that follow their lengths, 4 bytes little-endian each."""
+def cut_texts(raw: bytes, name: str) -> list[bytes]:
+    """Cut texts that follow their lengths, 4 bytes little-endian each; `name` is the tensor's.
+
+    Raises:
+        BadAnswer: the last one is cut off.
+    """
     texts, start = [], 0
     while start < len(raw):
         end = start + 4 + int.from_bytes(raw[start : start + 4], "little")

@@ -24,7 +24,7 @@ from questline_core.stack.supervisor import questline_command
 from questline_core.testing.oracle import Oracle
 from questline_ingest.client import Client, SendReport
 from questline_ingest.metrics import Metrics
-from questline_ingest.open_inference import INFER
+from questline_ingest.open_inference import INFER, cut_texts
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.open_inference_pb2 import ModelInferRequest, ModelInferResponse
 from questline_ingest.server import PROCESS, Addresses, opened_gateway, running
@@ -52,12 +52,7 @@ def asked_numbers(request: ModelInferRequest, name: str) -> list[float]:
 
 def asked_texts(request: ModelInferRequest, name: str) -> list[str]:
     """Read a packed input of texts, each behind its length."""
-    raw, texts = _packed(request, name), []
-    while raw:
-        end = 4 + int.from_bytes(raw[:4], "little")
-        texts.append(raw[4:end].decode())
-        raw = raw[end:]
-    return texts
+    return [text.decode() for text in cut_texts(_packed(request, name), name)]
 
 
 def _packed(request: ModelInferRequest, name: str) -> bytes:
