@@ -124,3 +124,18 @@ async def test_a_damaged_group_is_told_because_it_cannot_be_searched(bench: Spoo
 
     with pytest.raises(NotReady, match="a commit group has changed since it was written"):
         spool.erase(is_players)
+
+
+async def test_a_group_that_is_erased_while_it_is_handed_out_is_passed_over(bench: SpoolBench) -> None:
+    spool = bench.open(process="gateway-0")
+    await spool.publish([of_player("p")])
+    (reader,) = spool._all()
+
+    def erase_before_the_group_is_read(statement: str) -> None:
+        if "FROM groups" in statement:
+            reader._connection.set_trace_callback(None)
+            bench.open().erase(is_players)
+
+    reader._connection.set_trace_callback(erase_before_the_group_is_read)
+
+    assert spool.pull(max_messages=10, lease_s=LEASE_S) == []

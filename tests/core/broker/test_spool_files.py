@@ -106,6 +106,29 @@ async def test_a_publisher_moves_its_damaged_database_aside_and_goes_on(bench: S
         consumer.erase(lambda _: True)
 
 
+async def test_a_damaged_group_in_two_hands_becomes_one_dead_letter(bench: SpoolBench) -> None:
+    spool = bench.open(process="gateway-0")
+    await spool.publish([message(name) for name in "abcd"])
+    spool.nack([d.ack_id for d in spool.pull(max_messages=2, lease_s=LEASE_S)])
+    await spool.publish([message("e")])
+    (reader,) = spool._all()
+    reader._connection.execute("UPDATE groups SET data = x'ff' WHERE id = 1")
+
+    assert drain(spool) == ["e"]
+
+    assert (spool.dead_letters(), spool.depth()) == (1, 0)
+
+
+async def test_a_database_that_was_deleted_is_served_no_longer(bench: SpoolBench) -> None:
+    consumer, publisher = bench.open(), bench.open(process="gateway-0")
+    await publisher.publish([message("a")])
+    assert consumer.depth() == 1
+
+    (bench.folder / "gateway-0.db").unlink()
+
+    assert (consumer.depth(), drain(consumer)) == (0, [])
+
+
 def damage(database: Path) -> bytes:
     """Overwrite all but the first two pages, and give what is there now."""
     connection = sqlite3.connect(database)

@@ -144,9 +144,9 @@ class Spool:
 
     def _all(self) -> list[Reader]:
         """Open the databases that are new in the folder, and give all that can be read."""
+        for path in [path for path, reader in self._readers.items() if reader.is_gone()]:
+            self._readers.pop(path).close()
         for path in sorted(self.folder.glob("*.db")):
-            if path in self._readers and self._readers[path].was_replaced():
-                self._readers.pop(path).close()
             if path not in self._readers:
                 try:
                     self._readers[path] = Reader(path)

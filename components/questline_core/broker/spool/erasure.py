@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import orjson
 
 from questline_core.broker.port import Message
 from questline_core.broker.spool import database, positions
-from questline_core.broker.spool.group import DamagedGroup, StoredGroup, pack, unpack
+from questline_core.broker.spool.group import DamagedGroup, drop_empty, messages_of, pack
 
 Matches = Callable[[Message], bool]
 
@@ -49,23 +49,16 @@ def _erase_dead(connection: sqlite3.Connection, matches: Matches) -> int:
 
 
 def _erase_in_group(connection: sqlite3.Connection, group: int, matches: Matches) -> int:
-    if not any(map(matches, _messages(connection, group))):
+    if not any(map(matches, messages_of(connection, group))):
         return 0
     with database.transaction(connection):
-        messages = _messages(connection, group)  # a consumer may have removed it since
+        messages = messages_of(connection, group)  # a consumer may have removed it since
         found = {position for position, message in enumerate(messages) if matches(message)}
         erased = _erase_in_slices(connection, group, found)
         left = [ERASED if position in found else message for position, message in enumerate(messages)]
         connection.execute("UPDATE groups SET (checksum, head, data) = (?, ?, ?) WHERE id = ?", (*pack(left), group))
-        connection.execute(
-            "DELETE FROM groups WHERE id = ? AND NOT EXISTS (SELECT 1 FROM slices WHERE group_id = ?)", (group, group)
-        )
+        drop_empty(connection, [group])
     return erased
-
-
-def _messages(connection: sqlite3.Connection, group: int) -> Sequence[Message]:
-    row = connection.execute("SELECT checksum, head, data FROM groups WHERE id = ?", (group,)).fetchone()
-    return unpack(StoredGroup(*row)) if row else ()
 
 
 def _erase_in_slices(connection: sqlite3.Connection, group: int, found: set[int]) -> int:

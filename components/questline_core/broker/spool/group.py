@@ -1,11 +1,12 @@
-"""Write the messages of one commit group as two pieces of bytes, and read them back."""
+"""One commit group: its messages as two pieces of bytes in one row, which goes with the last of them."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from itertools import accumulate, pairwise
+from sqlite3 import Connection
 from typing import NamedTuple
 
 import orjson
@@ -51,6 +52,30 @@ def unpack(group: StoredGroup) -> list[Message]:
     sizes, attributes = orjson.loads(head)
     payloads = [data[start:end] for start, end in pairwise(accumulate(sizes, initial=0))]
     return list(map(_messages, zip(payloads, attributes, strict=True)))
+
+
+def stored(connection: Connection, group: int) -> StoredGroup | None:
+    """Look a group up; None when nothing of it is left."""
+    row = connection.execute("SELECT checksum, head, data FROM groups WHERE id = ?", (group,)).fetchone()
+    return StoredGroup(*row) if row else None
+
+
+def messages_of(connection: Connection, group: int) -> list[Message]:
+    """Read the messages of a group; none when nothing of it is left.
+
+    Raises:
+        DamagedGroup: as `unpack`.
+    """
+    found = stored(connection, group)
+    return unpack(found) if found else []
+
+
+def drop_empty(connection: Connection, groups: Iterable[int]) -> None:
+    """Remove the groups of which no slice is left."""
+    connection.executemany(
+        "DELETE FROM groups WHERE id = ? AND NOT EXISTS (SELECT 1 FROM slices WHERE group_id = ?)",
+        [(group, group) for group in groups],
+    )
 
 
 def event_ids(messages: Sequence[Message]) -> list[str]:

@@ -14,7 +14,7 @@ import orjson
 
 from questline_core.broker.port import MAX_ATTEMPTS, MESSAGE_ID, Delivery, Message
 from questline_core.broker.spool import database, erasure, positions
-from questline_core.broker.spool.group import DamagedGroup, StoredGroup, unpack
+from questline_core.broker.spool.group import DamagedGroup, drop_empty, messages_of, stored
 from questline_core.errors import NotReady
 
 KEPT_FREE_BYTES = 64 << 20
@@ -83,7 +83,7 @@ class Reader:
             )
             for piece, some in self._matching(partly):
                 self._shrink(piece, some)
-            self._drop_empty_groups({group for group, _ in held})
+            drop_empty(self._connection, {group for group, _ in held})
         self._give_space_back()
 
     def nack(self, held: Mapping[Held, Positions], *, now: float) -> None:
@@ -95,7 +95,7 @@ class Reader:
                     self._bury(piece, nacked, "it was given back every time", now)
                 else:
                     self._add_slice(piece.group, piece.attempt, 0, nacked)
-            self._drop_empty_groups({group for group, _ in held})
+            drop_empty(self._connection, {group for group, _ in held})
 
     def depth(self) -> int:
         """Count the messages that are not acked yet."""
@@ -124,8 +124,8 @@ class Reader:
                 "the file if it is damaged"
             ) from None
 
-    def was_replaced(self) -> bool:
-        """Tell whether another file has the name by now: the database was moved aside, as it is damaged."""
+    def is_gone(self) -> bool:
+        """Tell whether no file, or another one, has the name by now: a damaged database was deleted or moved aside."""
         try:
             return self.path.stat().st_ino != self._inode
         except FileNotFoundError:
@@ -155,7 +155,7 @@ class Reader:
             if free.attempt >= MAX_ATTEMPTS:
                 self._bury(free, free.positions, "no consumer answered for it in time", now)
                 self._shrink(free, free.positions)
-                self._drop_empty_groups({free.group})
+                drop_empty(self._connection, [free.group])
                 continue
             held = replace(free, attempt=free.attempt + 1, positions=free.positions[:limit])
             limit -= len(held.positions)
@@ -175,9 +175,11 @@ class Reader:
 
     def _deliveries(self, held: _Slice, now: float) -> Iterator[Delivery]:
         try:
-            messages = self._messages(held.group)
+            messages = messages_of(self._connection, held.group)
         except DamagedGroup:
             self._give_up_group(held, now)
+            messages = []
+        if not messages:  # given up, or erased by another process since these were held
             return iter(())
         names = [str(position) for position in held.positions]
         if len(names) < len(messages):
@@ -187,23 +189,11 @@ class Reader:
             attributes[MESSAGE_ID] = id_prefix + name  # type: ignore[index] # `unpack` made it
         return map(_delivery, zip(messages, [ack_prefix + name for name in names], repeat(held.attempt)))
 
-    def _messages(self, group: int) -> list[Message]:
-        return unpack(self._stored(group))
-
-    def _raw(self, group: int) -> Message:
-        """What is left of a group that cannot be read."""
-        stored = self._stored(group)
-        return Message(stored.head + stored.data, {})
-
-    def _stored(self, group: int) -> StoredGroup:
-        row = self._connection.execute("SELECT checksum, head, data FROM groups WHERE id = ?", (group,)).fetchone()
-        return StoredGroup(*row)
-
     def _give_up_group(self, piece: _Slice, now: float) -> None:
         with database.transaction(self._connection):
-            self._keep_dead(piece.attempt, "its commit group cannot be read", now, [self._raw(piece.group)])
+            self._keep_unreadable(piece, now)
             self._connection.execute("DELETE FROM slices WHERE group_id = ?", (piece.group,))
-            self._drop_empty_groups({piece.group})
+            drop_empty(self._connection, [piece.group])
 
     def _matching(self, held: Mapping[Held, Positions]) -> Iterator[tuple[_Slice, Sequence[int]]]:
         """Find the held slices of these deliveries; a message that was handed out anew is in none of them."""
@@ -228,19 +218,19 @@ class Reader:
             (group, attempt, until, len(members), positions.to_text(members), group),
         )
 
-    def _drop_empty_groups(self, groups: Collection[int]) -> None:
-        self._connection.executemany(
-            "DELETE FROM groups WHERE id = ? AND NOT EXISTS (SELECT 1 FROM slices WHERE group_id = ?)",
-            [(group, group) for group in groups],
-        )
-
     def _bury(self, piece: _Slice, members: Sequence[int], reason: str, now: float) -> None:
         try:
-            messages = self._messages(piece.group)
+            messages = messages_of(self._connection, piece.group)
         except DamagedGroup:
-            self._keep_dead(piece.attempt, "its commit group cannot be read", now, [self._raw(piece.group)])
+            self._keep_unreadable(piece, now)
             return
         self._keep_dead(piece.attempt, reason, now, [messages[position] for position in members])
+
+    def _keep_unreadable(self, piece: _Slice, now: float) -> None:
+        """Keep what is left of a group that cannot be read, whole, unless that was done for another slice of it."""
+        if found := stored(self._connection, piece.group):
+            raw = Message(found.head + found.data, {})
+            self._keep_dead(piece.attempt, "its commit group cannot be read", now, [raw])
 
     def _keep_dead(self, attempts: int, reason: str, now: float, dead: Sequence[Message]) -> None:
         self._connection.executemany(
