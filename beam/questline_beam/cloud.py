@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import closing
 
 import apache_beam as beam
 from apache_beam.io.gcp.pubsub import PubsubMessage, ReadFromPubSub
@@ -73,9 +74,6 @@ def submit(
 ) -> PipelineResult:
     """Make the tables that are not there yet, and start the job; see `build`."""
     pipeline = build(settings, subscription=subscription, dead_letters=dead_letters, options=options)
-    warehouse = open_warehouse(settings.warehouse_url)
-    try:
+    with closing(open_warehouse(settings.warehouse_url)) as warehouse:
         create_tables(warehouse)
-    finally:
-        warehouse.close()
     return pipeline.run()

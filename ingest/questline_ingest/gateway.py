@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from questline_core.broker.port import Broker, Message
 from questline_core.errors import BadInput
-from questline_core.events.checks import Columns, Problem, all_fine, check, columns_of
+from questline_core.events.checks import Columns, Problem, all_fine, check, columns_of, foreign
 from questline_core.pb.telemetry_pb2 import Event
 from questline_ingest.auth.keys import ANYONE, Caller
 from questline_ingest.convert import Batch, Stamp, event_messages, reject_message
@@ -255,7 +255,7 @@ class Gateway:
     def _set_aside(self, batch: Batch, sorting: Sorting, caller: Caller, stamp: Stamp) -> None:
         """Find the events that break the contract, which go to the reject store."""
         for index, (event, payload) in enumerate(zip(batch.events, batch.payloads, strict=True)):
-            problem = batch.unreadable.get(index) or check(event, payload) or _foreign(event.title, caller)
+            problem = batch.unreadable.get(index) or foreign(event.title, caller.title) or check(event, payload)
             if problem:
                 sorting.problems[index] = problem
                 sorting.messages.append(
@@ -328,16 +328,7 @@ class Gateway:
 
 
 def _any_foreign(columns: Columns, caller: Caller) -> bool:
-    return bool(caller.title) and any(_foreign(title, caller) for title in set(columns.title))
-
-
-def _foreign(title: str, caller: Caller) -> Problem | None:
-    """Find that an event names another title than its caller's."""
-    if not caller.title or title in {"", caller.title}:
-        return None
-    return Problem(
-        reason="wrong_title", field="title", message="the key is of another title; leave title empty or use its own key"
-    )
+    return bool(caller.title) and any(foreign(title, caller.title) for title in set(columns.title))
 
 
 async def _by_index(asked: Mapping[int, Event], ask: Ask[_Prediction], budget_s: float) -> dict[int, _Prediction]:

@@ -11,10 +11,9 @@ from google.protobuf.message import DecodeError
 
 from questline_beam.transforms.batch_rules import sides_of
 from questline_beam.transforms.batches import Arrived, Batch
-from questline_beam.transforms.rejects import from_gateway, is_reject, rejected
+from questline_beam.transforms.rejects import from_gateway, garbage, is_reject
 from questline_beam.transforms.served import is_served
 from questline_core.broker.port import Message
-from questline_core.events.checks import Problem
 from questline_core.events.wire import read
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
@@ -41,7 +40,7 @@ def _read_reject(message: Message) -> Reject:
     try:
         return from_gateway(message)
     except DecodeError:
-        return _garbage(message, "a serialized Reject")
+        return garbage(message, "a serialized Reject")
 
 
 def _readable(messages: Sequence[Message], rejects: Batch[Reject]) -> Iterator[Arrived]:
@@ -55,13 +54,7 @@ def _readable(messages: Sequence[Message], rejects: Batch[Reject]) -> Iterator[A
             yield from _readable(messages[:half], rejects)
             yield from _readable(messages[half:], rejects)
         else:
-            rejects.append(_garbage(messages[0], "a serialized Event"))
-
-
-def _garbage(message: Message, kind: str) -> Reject:
-    text = f"the payload is not {kind}; look at it in `payload`"
-    problem = Problem(reason="malformed", field="", message=text)
-    return rejected(message, problem, event_id=message.attributes.get("id", ""))
+            rejects.append(garbage(messages[0], "a serialized Event"))
 
 
 class Decode(beam.PTransform[PCollection[Batch[Message]], tuple[PCollection[Arrived], PCollection[Batch[Reject]]]]):

@@ -36,15 +36,15 @@ def rejected(message: Message, problem: Problem, *, event_id: str = "", title: s
 def crashed(message: Message, error: Exception) -> Reject:
     """Keep a message that a step could not bear."""
     text = f"the stream cannot process this message ({type(error).__name__}: {error})"
-    return Reject(
-        payload=message.data,
-        reason="unprocessable",
-        message=text,
-        source=SOURCE,
-        time_micros=now_micros(),
-        event_id=message.attributes.get("id", ""),
-        message_id=message_id(message),
-    )
+    problem = Problem(reason="unprocessable", field="", message=text)
+    return rejected(message, problem, event_id=message.attributes.get("id", ""))
+
+
+def garbage(message: Message, kind: str) -> Reject:
+    """Keep a message whose payload is not what it says, such as "a serialized Event"."""
+    text = f"the payload is not {kind}; look at it in `payload`"
+    problem = Problem(reason="malformed", field="", message=text)
+    return rejected(message, problem, event_id=message.attributes.get("id", ""))
 
 
 def from_gateway(message: Message) -> Reject:

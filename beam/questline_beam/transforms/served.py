@@ -9,16 +9,11 @@ from google.protobuf.message import DecodeError
 
 from questline_beam.transforms.batch_rules import sides_of
 from questline_beam.transforms.batches import Batch
-from questline_beam.transforms.rejects import rejected
+from questline_beam.transforms.rejects import garbage
 from questline_core.broker.port import SERVED, Message
-from questline_core.events.checks import Problem
 from questline_core.events.rows import to_rows
 from questline_core.events.wire import read
 from questline_core.pb.broker_pb2 import Reject, Served
-
-GARBAGE = Problem(
-    reason="malformed", field="", message="the payload is not a serialized Served; look at it in `payload`"
-)
 
 
 def is_served(message: Message) -> bool:
@@ -34,7 +29,7 @@ def served_rows(batch: Batch[Message]) -> tuple[pa.Table, Batch[Reject]]:
     except DecodeError:
         if len(batch) > 1:
             raise  # the batch is halved until what cannot be read is alone
-        return to_rows(Served, read(Served, [])), Batch([rejected(answers[0], GARBAGE)])
+        return to_rows(Served, read(Served, [])), Batch([garbage(answers[0], "a serialized Served")])
 
 
 class ServedRows(

@@ -26,7 +26,18 @@ from google.protobuf.message import Message
 from questline_core.events.days import day_number, day_of
 from questline_core.pb.telemetry_pb2 import Event, Item, Param, UserProperty
 
-Reason = Literal["missing", "too_long", "out_of_range", "malformed", "too_large", "too_many", "wrong_title"]
+Reason = Literal[
+    "missing",
+    "too_long",
+    "out_of_range",
+    "malformed",
+    "too_large",
+    "too_many",
+    "wrong_title",
+    "unprocessable",
+    "unstorable",
+]
+"""Why something was rejected: for the last two by the stream, for the one before by whose key an event came with."""
 
 MAX_EVENT_BYTES = 1024 * 1024
 """Bytes of one serialized event."""
@@ -141,6 +152,13 @@ def check(event: Event, data: bytes | None = None) -> Problem | None:
         return _too_large(size)
     # Only an event that fails is looked at rule by rule.
     return None if all_fine(columns_of([event]), [event], [data]) else next(_problems(event), None)
+
+
+def foreign(title: str, own: str) -> Problem | None:
+    """Find that an event names another title than the one that its key is of; a caller without a key has none."""
+    if not own or title in {"", own}:
+        return None
+    return _problem("wrong_title", "title", "the key is of another title; leave title empty or use its own key")
 
 
 def complete(event: Event, *, title: str, received_time: int) -> None:

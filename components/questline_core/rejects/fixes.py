@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
 from questline_core.errors import BadInput
-from questline_core.events.checks import Problem, check
+from questline_core.events.checks import Problem, check, foreign
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.rejects.store import anywhere
 
@@ -129,10 +129,17 @@ def read_fixes(path: Path) -> Sequence[Rule]:
     return rules
 
 
-def mend(event: Event, rules: Sequence[Rule], *, message_id: str) -> Problem | None:
-    """Mend an event in place, problem after problem; returns the one that no rule mends, None when none is left."""
+def mend(event: Event, rules: Sequence[Rule], *, message_id: str, own_title: str = "") -> Problem | None:
+    """Mend an event in place, problem after problem; returns the one that no rule mends, None when none is left.
+
+    Args:
+        event: is changed.
+        rules: of which the first that is for a problem is applied.
+        message_id: the reject's own id.
+        own_title: that of the key with which the event came, if it was rejected for naming another.
+    """
     for _ in range(_MOST_STEPS):
-        problem = check(event)
+        problem = foreign(event.title, own_title) or check(event)
         rule = next((rule for rule in rules if problem and rule.mends(problem, event)), None)
         if problem is None or rule is None:
             return problem
@@ -140,7 +147,7 @@ def mend(event: Event, rules: Sequence[Rule], *, message_id: str) -> Problem | N
         rule.apply(event, problem, message_id=message_id)
         if event.SerializeToString() == before:
             return problem
-    return check(event)
+    return foreign(event.title, own_title) or check(event)
 
 
 def _resolved(path: str, problem: Problem) -> str:

@@ -48,9 +48,19 @@ REASONS: Mapping[str, Explanation] = {
         usual_cause="an inventory that is sent as items or params",
         rule='- {reason: too_many, clip: {"@field": 256}}',
     ),
+    "wrong_title": Explanation(
+        means="the event names another title than the one that its key is of",
+        usual_cause="a build with the key of another game; a key in wrong hands",
+        rule="- {reason: wrong_title, drop: [title]}",
+    ),
     "unprocessable": Explanation(
         means="the stream failed on this message in a way that nobody foresaw; it is a defect of ours",
         usual_cause="see the message; report it, and replay when it is mended",
+        rule="",
+    ),
+    "unstorable": Explanation(
+        means="the warehouse refused the row; the payload is the row as text",
+        usual_cause="the table has other columns than this version writes; see the message",
         rule="",
     ),
 }

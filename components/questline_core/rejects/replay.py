@@ -38,10 +38,11 @@ def try_to_mend(rejects: Iterable[Reject], rules: Sequence[Rule], *, title: str)
         if event is None:
             yield Mended(reject=reject, event=Event(), problem=UNREADABLE)
             continue
-        problem = mend(event, rules, message_id=reject.message_id)
+        own_title = reject.title if reject.reason == "wrong_title" else ""
+        problem = mend(event, rules, message_id=reject.message_id, own_title=own_title)
         if problem is None:
-            # The time when it first came: by it, a late event is told from an early one.
-            complete(event, title=title, received_time=reject.time_micros)
+            # The title is that of its key, if it came with one. By the time when it first came, a late event is told.
+            complete(event, title=reject.title or title, received_time=reject.time_micros)
         yield Mended(reject=reject, event=event, problem=problem)
 
 

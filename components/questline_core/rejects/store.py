@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,26 @@ _REPLAY_TYPES: dict[str, pa.DataType] = {
     "replayed_at": pa.timestamp("us", "UTC"),
 }
 _COLUMNS = "r.message_id, r.payload, r.reason, r.field, r.message, r.source, r.time_micros, r.event_id, r.title"
+_WITH_REPLAYS = f"{REJECTS} AS r LEFT JOIN {REPLAYS} AS p ON p.message_id = r.message_id"
+_ANYWHERE = re.compile(r"\[[0-9]+\]")
+_AT_ONCE = 1_000
+"""Rows that become objects of Python at once: a payload may have a megabyte."""
+_GROUPS = rf"""
+SELECT
+  r.reason,
+  REGEXP_REPLACE(COALESCE(r.field, ''), r'{_ANYWHERE.pattern}', '[*]') AS anywhere,
+  COUNT(*) AS number,
+  COUNTIF(p.message_id IS NOT NULL) AS replayed,
+  COALESCE(MIN(r.time_micros), 0) AS first_micros,
+  COALESCE(MAX(r.time_micros), 0) AS last_micros,
+  ARRAY_AGG(
+    STRUCT(r.message_id AS example, COALESCE(r.message, '') AS message)
+    ORDER BY r.time_micros DESC, r.message_id DESC LIMIT 1
+  )[OFFSET(0)] AS newest
+FROM {_WITH_REPLAYS}
+GROUP BY r.reason, anywhere
+ORDER BY number DESC, r.reason, anywhere
+"""  # noqa: S608 - our own names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,19 +95,16 @@ class RejectStore:
 
     def groups(self) -> Sequence[Group]:
         """Group all rejects, the most frequent first."""
-        groups = dict[tuple[str, str], Group]()
-        for reject, replayed in self._all("TRUE"):
-            name = (reject.reason, anywhere(reject.field))
-            old = groups.get(name)
-            groups[name] = _joined(old, reject, replayed) if old else _alone(reject, replayed)
-        return sorted(groups.values(), key=lambda group: (-group.count, group.reason, group.field))
+        if REJECTS not in self._warehouse.tables():
+            return []
+        rows = self._warehouse.query(_GROUPS).to_pylist()
+        return [Group(**row.pop("newest"), field=row.pop("anywhere"), count=row.pop("number"), **row) for row in rows]
 
     def waiting(self, *, reason: str | None = None) -> Iterator[Reject]:
         """Give the rejects that were not replayed yet, oldest first."""
-        chosen = "TRUE" if reason is None else "r.reason = @reason"
-        for reject, replayed in self._all(chosen, **({} if reason is None else {"reason": reason})):
-            if not replayed:
-                yield reject
+        if reason is None:
+            return self._find("p.message_id IS NULL")
+        return self._find("p.message_id IS NULL AND r.reason = @reason", reason=reason)
 
     def get(self, message_ids: Collection[str]) -> Sequence[Reject]:
         """Find rejects by their message ids, replayed or not.
@@ -95,7 +112,7 @@ class RejectStore:
         Raises:
             BadInput: there is none of this id.
         """
-        found = [reject for reject, _ in self._all("r.message_id IN UNNEST(@ids)", ids=list(message_ids))]
+        found = list(self._find("r.message_id IN UNNEST(@ids)", ids=list(message_ids)))
         if missing := set(message_ids).difference(reject.message_id for reject in found):
             raise BadInput(f"there is no reject {min(missing)}; `questline rejects list` names one of each kind")
         return found
@@ -111,49 +128,20 @@ class RejectStore:
             table = pa.Table.from_pylist(rows, schema=pa.schema(_REPLAY_TYPES))
             self._warehouse.append(REPLAYS, table, key="message_id")
 
-    def _all(self, chosen: str, **values: object) -> Iterator[tuple[Reject, bool]]:
+    def _find(self, chosen: str, **values: object) -> Iterator[Reject]:
         if REJECTS not in self._warehouse.tables():
             return
-        rows = self._warehouse.query(
-            f"SELECT {_COLUMNS}, p.message_id IS NOT NULL AS replayed FROM {REJECTS} AS r "  # noqa: S608 - our own names
-            f"LEFT JOIN {REPLAYS} AS p ON p.message_id = r.message_id WHERE {chosen} "
-            "ORDER BY r.time_micros, r.message_id",
-            **values,
-        )
-        for row in rows.to_pylist():
-            replayed = bool(row.pop("replayed"))
-            yield Reject(**{name: _filled(name, value) for name, value in row.items()}), replayed
+        text = f"SELECT {_COLUMNS} FROM {_WITH_REPLAYS} WHERE {chosen} ORDER BY r.time_micros, r.message_id"  # noqa: S608 - our own names
+        for batch in self._warehouse.query(text, **values).to_batches(max_chunksize=_AT_ONCE):
+            for row in batch.to_pylist():
+                yield Reject(**{name: _filled(name, value) for name, value in row.items()})
 
 
 def anywhere(field: str) -> str:
     """Name a field without its place in a list: event_params[3].key -> event_params[*].key."""
-    return re.sub(r"\[[0-9]+\]", "[*]", field)
+    return _ANYWHERE.sub("[*]", field)
 
 
 def _filled(name: str, value: Any) -> Any:
     empty: Any = b"" if name == "payload" else 0 if name == "time_micros" else ""
     return empty if value is None else value
-
-
-def _alone(reject: Reject, replayed: bool) -> Group:
-    return Group(
-        reason=reject.reason,
-        field=anywhere(reject.field),
-        count=1,
-        replayed=int(replayed),
-        first_micros=reject.time_micros,
-        last_micros=reject.time_micros,
-        example=reject.message_id,
-        message=reject.message,
-    )
-
-
-def _joined(group: Group, newer: Reject, replayed: bool) -> Group:
-    return replace(
-        group,
-        count=group.count + 1,
-        replayed=group.replayed + replayed,
-        last_micros=newer.time_micros,
-        example=newer.message_id,
-        message=newer.message,
-    )

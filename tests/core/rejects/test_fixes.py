@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from questline_core.errors import BadInput
-from questline_core.events.checks import check
+from questline_core.events.checks import Reason, check
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.rejects.fixes import mend, read_fixes
 from questline_core.rejects.reasons import REASONS
@@ -155,3 +155,7 @@ def test_a_path_or_value_that_does_not_fit_is_told(tmp_path: Path, rule: str, sa
 @pytest.mark.parametrize("reason", [name for name, told in REASONS.items() if told.rule])
 def test_the_rules_that_are_shown_to_people_are_rules(tmp_path: Path, reason: str) -> None:
     assert {rule.reason for rule in rules(tmp_path, REASONS[reason].rule)} == {reason}
+
+
+def test_every_reason_is_explained() -> None:
+    assert set(REASONS) == set(get_args(Reason))

@@ -96,6 +96,36 @@ def test_what_could_not_be_published_is_not_marked(store: RejectStore) -> None:
     assert len(list(store.waiting())) == 4
 
 
+@pytest.mark.parametrize(
+    ("rules", "titles", "left"),
+    [([], [], ["wrong_title"]), ([Rule(reason="wrong_title", drop=["title"])], ["puzzle"], [])],
+)
+def test_an_event_under_the_key_of_another_title_is_replayed_as_the_keys_own_or_not_at_all(
+    warehouse: Warehouse, store: RejectStore, rules: list[Rule], titles: list[str], left: list[str]
+) -> None:
+    event = Event(
+        event_id="e", event_name="n", user_pseudo_id="p", event_timestamp=1_800_000_000_000_000, title="quest"
+    )
+    keep(warehouse, message_id="m5", payload=event.SerializeToString(), reason="wrong_title", title="puzzle")
+    broker, found = MemoryBroker(), list(try_to_mend(store.get(["m5"]), rules, title="game"))
+
+    asyncio.run(replay(found, broker, store, how="fix file"))
+
+    assert [Event.FromString(message.data).title for message in broker.published] == titles
+    assert [one.problem.reason for one in found if one.problem] == left
+
+
+def test_an_event_without_a_title_is_replayed_under_the_one_of_its_key(
+    warehouse: Warehouse, store: RejectStore
+) -> None:
+    nameless = Event(event_id="e", user_pseudo_id="p", event_timestamp=1_800_000_000_000_000)
+    keep(warehouse, message_id="m5", payload=nameless.SerializeToString(), reason="missing", title="puzzle")
+
+    (found,) = try_to_mend(store.get(["m5"]), RENAME, title="game")
+
+    assert (found.problem, found.event.title) == (None, "puzzle")
+
+
 def test_a_payload_survives_being_edited_and_an_unreadable_file_is_told(tmp_path: Path) -> None:
     event = Event(event_id="e", event_timestamp=9_007_199_254_740_993, event_bundle_sequence_id=-(2**63))
     event.event_params.add(key="k").value.double_value = 0.1

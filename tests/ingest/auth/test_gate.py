@@ -118,10 +118,11 @@ async def test_a_title_writes_as_itself_only(settings: GatewaySettings, broker: 
     async with serving(settings.model_copy(update={"keys": keys.path}), broker) as address:
         own = await send(address, an_event(), key)
         foreign = await send(address, an_event(title="other"), key)
+        also_broken = await send(address, an_event(title="other", event_name=""), key)
 
     assert own.answers[0].outcome == pb.ACCEPTED
-    assert foreign.answers[0].problem.reason == "wrong_title"
-    stored, rejected = (message.data for message in broker.published)
+    assert [one.answers[0].problem.reason for one in (foreign, also_broken)] == ["wrong_title"] * 2
+    stored, rejected, _ = (message.data for message in broker.published)
     assert (Event.FromString(stored).title, Event.FromString(stored).is_test) == ("puzzle", True)
     assert Reject.FromString(rejected).title == "puzzle"
 
