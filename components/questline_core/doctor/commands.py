@@ -30,15 +30,15 @@ def doctor(
     findings = list(examine_machine(PlatformSettings.read()))
     if cluster or context:
         try:
-            from questline_core.doctor.cluster import connect, examine_cluster
+            from questline_core.doctor.cluster import examine_cluster
+            from questline_core.models.cluster_api import client_of
         except ModuleNotFoundError as error:
             raise MissingExtra("looking at a cluster", "ingest") from error
-        findings += examine_cluster(connect(context), account=account)
+        findings += examine_cluster(client_of(context), account=account)
     if project:
-        from questline_core.doctor.project import connect as connect_project
-        from questline_core.doctor.project import examine_project
+        from questline_core.doctor.project import connect, examine_project
 
-        findings += examine_project(connect_project(), project)
+        findings += examine_project(connect(), project)
     for finding in findings:
         _print(finding)
     if any(finding.verdict is Verdict.BAD for finding in findings):

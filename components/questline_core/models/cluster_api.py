@@ -129,18 +129,25 @@ class ClusterApi:
 
 
 def connect(namespace: str, context: str | None) -> ClusterApi:
-    """Connect as a pod does inside a cluster, or else as kubectl does.
+    """Open one namespace of a cluster; see `client_of`."""
+    return ClusterApi(namespace, client_of(context))
+
+
+def client_of(context: str | None) -> client.ApiClient:
+    """Connect as kubectl does or, where it has no configuration and no context is named, as a pod does.
 
     Raises:
-        NotReady: there is neither a pod's account nor a usable kubeconfig.
+        NotReady: there is neither a usable kubeconfig nor a pod's account.
     """
     settings = client.Configuration()
     try:
-        if context:
-            config.load_kube_config(context=context, client_configuration=settings)
-        else:
-            config.load_config(client_configuration=settings)
+        config.load_kube_config(context=context, client_configuration=settings)
     except config.ConfigException as error:
-        raise NotReady(f"no cluster to talk to ({error}); set KUBECONFIG, or run inside a pod") from None
+        try:
+            if context:
+                raise
+            config.load_incluster_config(client_configuration=settings)
+        except config.ConfigException:
+            raise NotReady(f"no cluster to talk to ({error}); set KUBECONFIG, or run inside a pod") from None
     settings.retries = False
-    return ClusterApi(namespace, client.ApiClient(settings))
+    return client.ApiClient(settings)

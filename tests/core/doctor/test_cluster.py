@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from questline_core.doctor.cluster import CRDS, examine_cluster
 from questline_core.doctor.findings import Finding, Verdict
+from questline_core.errors import NotReady
 from questline_core.testing.http_server import Handler, serving
 
 GATEWAY_CLASSES = "gatewayclasses.gateway.networking.k8s.io"
@@ -27,6 +29,7 @@ class Cluster:
     allowed: list[str] = field(default_factory=lambda: ["get", "create", "patch"])
     nodes: list[str] = field(default_factory=lambda: ["node-1"])
     pods: list[dict[str, Any]] = field(default_factory=list)
+    forbidden: list[str] = field(default_factory=list)
     asked_for: set[str] = field(default_factory=set)
 
     def answer(self, path: str, body: Any) -> Any:
@@ -36,7 +39,7 @@ class Cluster:
             "nodes": [{"metadata": {"name": name}} for name in self.nodes],
             "pods": self.pods,
         }
-        last = path.split("?", maxsplit=1)[0].rpartition("/")[2]
+        last = _last(path)
         if last == "inferenceservice-config":
             return {"data": {"deploy": json.dumps({"defaultDeploymentMode": self.mode})}}
         if last == "subjectaccessreviews":
@@ -44,6 +47,10 @@ class Cluster:
             verb = body["spec"]["resourceAttributes"]["verb"]
             return {"spec": body["spec"], "status": {"allowed": verb in self.allowed}}
         return {"items": named[last]}
+
+
+def _last(path: str) -> str:
+    return path.split("?", maxsplit=1)[0].rpartition("/")[2]
 
 
 def _definition(name: str) -> dict[str, Any]:
@@ -63,6 +70,9 @@ def client(cluster: Cluster) -> Iterator[Any]:
     class Answers(Handler):
         def answer(self) -> None:
             content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if _last(self.path) in cluster.forbidden:
+                self.send_error(403)
+                return
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.end_headers()
@@ -108,6 +118,39 @@ def test_each_trap_is_found_alone_and_has_a_fix(
     (trap,) = traps(client)
     assert (trap.verdict, trap.found) == (Verdict.BAD, told)
     assert trap.fix
+
+
+@pytest.mark.parametrize(
+    ("kind", "check"),
+    [
+        ("customresourcedefinitions", "CRD"),
+        ("inferenceservice-config", "deployment mode"),
+        ("gatewayclasses", "gateway class"),
+        ("subjectaccessreviews", "rights of pipelines"),
+        ("nodes", "Autopilot"),
+    ],
+)
+def test_what_the_user_may_not_see_is_skipped_and_the_rest_is_looked_at(
+    client: Any, cluster: Cluster, kind: str, check: str
+) -> None:
+    cluster.forbidden.append(kind)
+
+    (skipped,) = traps(client)
+    assert (skipped.verdict, skipped.check) == (Verdict.SKIPPED, check)
+    assert "Forbidden" in skipped.found
+
+
+def test_a_cluster_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "questline_core.doctor.cluster._TIMEOUT_S", (0.1, 0.1)
+    )  # a float alone is no time-out for this client
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        host = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        settings = kubernetes.client.Configuration(host=host)
+        settings.retries = False
+
+        with pytest.raises(NotReady, match="does not answer"):
+            traps(kubernetes.client.ApiClient(settings))
 
 
 def test_on_autopilot_a_pod_that_asks_for_nothing_is_named(client: Any, cluster: Cluster) -> None:
