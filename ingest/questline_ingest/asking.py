@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from questline_core.pb.telemetry_pb2 import Event
+from questline_ingest.calling import CallerSettings
 from questline_ingest.client import Client, OnAnswers, SendReport
 from questline_ingest.pb import ingest_pb2 as pb
 
@@ -16,12 +17,12 @@ Told = dict[str, Any]
 
 
 def ask_about(
-    address: str, players: Sequence[str], models: Sequence[str], *, event_name: str, is_test: bool
+    caller: CallerSettings, players: Sequence[str], models: Sequence[str], *, event_name: str, is_test: bool
 ) -> tuple[list[Told], SendReport]:
     """Send one event for each player in a call of its own, and tell each answer with its latency in milliseconds.
 
     Args:
-        address: host:port of the gateway.
+        caller: where the gateway is, and what it asks of its callers.
         players: whom to ask about.
         models: `spend`, `churn` or both, which are asked side by side; each answer has what they said by these names.
         event_name: of the events.
@@ -32,7 +33,7 @@ def ask_about(
     """
     told: list[Told] = []
     report, asked = SendReport(), [pb.Model.Value(model.upper()) for model in models]
-    with Client(address, connect_timeout_s=3.0, give_up_after_s=10.0) as client:
+    with Client(caller.listen, access=caller.access, connect_timeout_s=3.0, give_up_after_s=10.0) as client:
         for player in players:
             answers: list[pb.Answer] = []
             event = _event(player, event_name, is_test=is_test)

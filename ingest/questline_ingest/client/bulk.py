@@ -61,7 +61,8 @@ class Client:
             self._channel.close()
             raise NotReady(
                 f"no gateway answers at {self.address} within {self._connect_timeout_s:g} s; start one with "
-                "`questline up` or `questline gateway serve`, or name another with QUESTLINE_LISTEN"
+                "`questline up` or `questline gateway serve`, name another with QUESTLINE_LISTEN, or set QUESTLINE_CA "
+                "or QUESTLINE_TLS=true where it speaks TLS"
             ) from None
         self._stub = IngestStub(self._channel)
         return self

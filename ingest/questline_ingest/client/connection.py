@@ -70,7 +70,10 @@ class Access:
         if self.tls:
             return grpc.secure_channel(address, self.tls.credentials(), options=_CHANNEL_OPTIONS)
         if self.api_key and not _is_here(address):
-            raise BadInput(f"an API key would travel in the clear to {address}; give tls=Tls() as well")
+            raise BadInput(
+                f"an API key would travel in the clear to {address}; "
+                "give tls=Tls() as well (to a command, QUESTLINE_TLS=true)"
+            )
         return grpc.insecure_channel(address, options=_CHANNEL_OPTIONS)
 
 

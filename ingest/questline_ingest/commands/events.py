@@ -57,18 +57,19 @@ def import_(  # noqa: PLR0913 - each is an option of the command
 
     Ends with exit code 1 when a line could not be read or an event was rejected; the others are stored all the same.
     """
+    from questline_ingest.calling import CallerSettings
     from questline_ingest.client import Client
     from questline_ingest.imports.ga4 import Ga4Rows
     from questline_ingest.imports.lines import opened
     from questline_ingest.imports.mapping_file import load_mapping
     from questline_ingest.imports.run import Envelope, import_file
-    from questline_ingest.settings import GatewaySettings
 
-    settings = GatewaySettings.read(listen=address, title=title)
+    settings = CallerSettings.read(listen=address, title=title)
+    client = Client(settings.listen, access=settings.access, connect_timeout_s=3)
     ga4 = Ga4Rows(skip_unknown=skip_unknown)
     mapped = load_mapping(mapping) if mapping else None
     envelope = Envelope(title=title or (mapped.title if mapped else ""), is_test=test)
-    with opened(file), Client(settings.listen, connect_timeout_s=3) as client, _progress(file) as on_progress:
+    with opened(file), client, _progress(file) as on_progress:
         report = import_file(file, mapped or ga4, client, envelope=envelope, on_progress=on_progress)
     print(_as_json(report, ga4.skipped) if as_json else _as_text(report, ga4.skipped))
     if not report.complete:

@@ -52,10 +52,10 @@ def ask(  # noqa: PLR0913 - each is an option of the command line
 ) -> None:
     """Send one event for each player and print what the gateway answers: outcome, predictions, latency."""
     from questline_ingest.asking import as_line, ask_about
-    from questline_ingest.settings import GatewaySettings
+    from questline_ingest.calling import CallerSettings
 
-    settings = GatewaySettings.read(listen=address)
-    answers, report = ask_about(settings.listen, player, predict, event_name=event_name, is_test=not real)
+    caller = CallerSettings.read(listen=address)
+    answers, report = ask_about(caller, player, predict, event_name=event_name, is_test=not real)
     if as_json:
         print(json.dumps({"answers": answers, "report": asdict(report)}))
     else:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 if TYPE_CHECKING:
-    from questline_ingest.client import Access
     from questline_ingest.load.record import Record
 
 
@@ -46,9 +45,6 @@ def load(  # noqa: PLR0913 - each is an option of the command line
     address: Annotated[
         str | None, typer.Option(help="host:port of the gateway.", show_default="QUESTLINE_LISTEN or 127.0.0.1:7777")
     ] = None,
-    api_key: Annotated[str, typer.Option(help="The title's API key.", envvar="QUESTLINE_API_KEY")] = "",
-    tls: Annotated[bool, typer.Option("--tls", help="Talk TLS, trusting what this system trusts.")] = False,
-    ca: Annotated[Path | None, typer.Option(help="Talk TLS, trusting this PEM file.")] = None,
     in_flight: Annotated[int, typer.Option(min=1, max=20_000, help="Most calls without an answer.")] = 2_000,
     timeout: Annotated[float, typer.Option(min=0.01, max=60, help="Seconds a call may take.")] = 10.0,
     processes: Annotated[int, typer.Option(min=1, max=64, help="Processes that share the rate.")] = 1,
@@ -62,20 +58,20 @@ def load(  # noqa: PLR0913 - each is an option of the command line
     """
     from rich.console import Console
 
+    from questline_ingest.calling import CallerSettings
     from questline_ingest.load.job import Job, run_job
     from questline_ingest.load.plan import Plan
     from questline_ingest.load.source import Marks, from_file, from_players
     from questline_ingest.pb import ingest_pb2 as pb
-    from questline_ingest.settings import GatewaySettings
 
-    settings = GatewaySettings.read(listen=address)
+    settings = CallerSettings.read(listen=address)
     job = Job(
         plan=Plan(calls_per_s=rate, ramp_to_per_s=ramp_to, duration_s=duration, max_calls=max_calls),
         pool=from_file(replay) if replay else from_players(players, seed=seed),
         marks=Marks(title=title or settings.title, is_test=not real),
         per_call=batch,
         address=settings.listen,
-        access=_access(api_key, tls=tls, ca=ca),
+        access=settings.access,
         predict=[pb.Model.Value(model.upper()) for model in predict or ()],
         in_flight=in_flight,
         timeout_s=timeout,
@@ -109,9 +105,3 @@ def _door(*, stream: bool, http: bool) -> Literal["grpc", "stream", "http"]:
     if stream and http:
         raise BadInput("a load goes over --stream or over --http; give one of them")
     return "stream" if stream else "http" if http else "grpc"
-
-
-def _access(api_key: str, *, tls: bool, ca: Path | None) -> Access:
-    from questline_ingest.client import Access, Tls
-
-    return Access(api_key=api_key, tls=Tls(ca_file=ca) if tls or ca else None)

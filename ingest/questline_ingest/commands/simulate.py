@@ -134,11 +134,12 @@ def _write(world: World, window: Days | None, out: Path) -> dict[str, Any]:
 
 
 def _send(world: World, window: Days | None, address: str | None, acks: Path | None) -> dict[str, Any]:
+    from questline_ingest.calling import CallerSettings
     from questline_ingest.client import Client
-    from questline_ingest.settings import GatewaySettings
 
-    settings = GatewaySettings.read(listen=address)
-    with _noting(acks) as note, Client(settings.listen) as client, _history(world, window, "sending") as events:
+    settings = CallerSettings.read(listen=address)
+    client = Client(settings.listen, access=settings.access)
+    with _noting(acks) as note, client, _history(world, window, "sending") as events:
         return asdict(client.send_all(events, on_answers=note))
 
 
