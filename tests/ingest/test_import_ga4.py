@@ -93,7 +93,7 @@ def test_booleans_come_as_such_or_as_text(written: str, meant: bool) -> None:
         ('{"geo": "Paris"}', "geo", "is 'Paris', but this column is an object"),
         ('{"event_date": 20180612}', "event_date", "put it in quotes"),
         ('{"is_active_user": 1}', "is_active_user", "is true or false"),
-        ('{"items": [{"item_colour": "red"}]}', "items[0].item_colour", "leave such columns out with --skip-unknown"),
+        ('{"items": [{"item_colour": "red"}]}', "items[0].item_colour", "leave it out with --skip-unknown"),
         ('{"event_params": [{"name": "k"}]}', "event_params[0].name", "is no column of the event contract"),
     ],
 )

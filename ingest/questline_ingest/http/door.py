@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import orjson
 import structlog
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect, Request
@@ -28,6 +29,7 @@ log = structlog.get_logger()
 
 _BODY_S = 30.0
 """Longest that a body may take to come."""
+_PLAIN = "identity"
 
 
 class TooLarge(QuestlineError):
@@ -37,10 +39,18 @@ class TooLarge(QuestlineError):
         super().__init__(f"the body is longer than {most_bytes:,} bytes; send fewer events at once")
 
 
+class Encoded(QuestlineError):
+    """Raised when a body is compressed, or encoded otherwise."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(f"the body is encoded as {encoding}; send plain JSON")
+
+
 STATUS: Mapping[type[QuestlineError], int] = {
     BadInput: 400,
     NotAllowed: UNAUTHORIZED,
     TooLarge: 413,
+    Encoded: 415,
     RateLimited: 429,
     Overloaded: 503,
 }
@@ -83,6 +93,8 @@ class HttpDoor:
         return Response(orjson.dumps({"answers": answers(answered)}), media_type="application/json")
 
     async def _body(self, request: Request) -> bytes:
+        if (encoding := request.headers.get("content-encoding", _PLAIN)) != _PLAIN:
+            raise Encoded(encoding)
         parts, size = [], 0
         async with asyncio.timeout(_BODY_S):
             async for part in request.stream():
@@ -102,4 +114,15 @@ def http_app(door: HttpDoor, *, origins: tuple[str, ...]) -> Starlette:
         allow_headers=["authorization", "content-type", "traceparent", "x-api-key"],
         max_age=86_400,
     )
-    return Starlette(routes=[Route("/v1/events", door.events, methods=["POST"])], middleware=[cors] if origins else [])
+    app = Starlette(
+        routes=[Route("/v1/events", door.events, methods=["POST"])],
+        middleware=[cors] if origins else [],
+        exception_handlers={HTTPException: _elsewhere},
+    )
+    app.router.redirect_slashes = False  # few clients send their body again to where they are redirected
+    return app
+
+
+async def _elsewhere(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    return problem(status, f"there is no {request.method} {request.url.path}; events go to POST /v1/events")

@@ -9,11 +9,12 @@ import orjson
 
 from questline_core.errors import BadInput
 from questline_core.events.checks import Problem
+from questline_core.events.columns import Kind
 from questline_core.pb.telemetry_pb2 import Event
 from questline_ingest.convert import Batch
 from questline_ingest.gateway import Answered
 from questline_ingest.imports.ga4 import Ga4Rows
-from questline_ingest.imports.values import Unreadable
+from questline_ingest.imports.values import Unreadable, shown, take
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.verdicts import ChurnPrediction, Outcome, Prediction, Verdict
 
@@ -48,7 +49,7 @@ def read_rows(rows: Sequence[Any], models: Sequence[int], *, skip_unknown: bool 
         read = _event(reader, row)
         if isinstance(read, Problem):
             unreadable[index] = read
-            events.append(Event())
+            events.append(Event(event_id=_id(row)))
             payloads.append(_kept(row))
         else:
             events.append(read)
@@ -57,12 +58,23 @@ def read_rows(rows: Sequence[Any], models: Sequence[int], *, skip_unknown: bool 
 
 
 def _event(reader: Ga4Rows, row: Any) -> Event | Problem:
+    if not isinstance(row, dict):
+        return Problem(reason="malformed", field="", message=f"the event is {shown(row)}; send an object")
     try:
         return reader.event(row)
     except Unreadable as error:
         return Problem(reason="malformed", field=error.path, message=str(error))
     except RecursionError:
         return Problem(reason="malformed", field="", message="the event is nested too deeply")
+
+
+def _id(row: Any) -> str | None:
+    """Tell which event it is that cannot be read, if it says so, for the client that looks for its answer."""
+    try:
+        found: str = take(Kind.STRING, row["event_id"], "event_id")
+    except (KeyError, TypeError, Unreadable):
+        return None
+    return found
 
 
 def _kept(row: Any) -> bytes:

@@ -77,8 +77,8 @@ class Ga4Rows:
             return
         if not self._skip_unknown:
             raise Unreadable(
-                "is no column of the event contract (docs/events.md); "
-                "leave such columns out with --skip-unknown, or say what they are with --mapping",
+                "is no column of the event contract (docs/events.md); send it as one of event_params, "
+                "or, where a file is imported, leave it out with --skip-unknown or say what it is with --mapping",
                 path=path,
             )
         self.skipped.add(re.sub(r"\[[0-9]+\]", "", path))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -102,7 +103,7 @@ def shown(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    if isinstance(value, bool):
-        return "true" if value else "false"
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
     text = ascii(value) if isinstance(value, str) else str(value)
     return text if len(text) <= 40 else f"{text[:40]}…"  # noqa: PLR2004 - what fits in a sentence

@@ -8,6 +8,7 @@ import httpx
 import orjson
 import pytest
 
+from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
 from questline_ingest.server import Addresses
@@ -62,6 +63,48 @@ async def test_a_bad_event_does_not_hold_the_others_and_a_model_answers(doors: A
     assert (first["outcome"], first["spend"]["source"]) == ("ACCEPTED", "FRESH")
     assert second["problem"]["field"] == "event_timestamp"
     assert third["outcome"] == "REJECTED"
+
+
+@pytest.mark.parametrize(
+    ("row", "event_id", "said"),
+    [
+        (a_row(event_timestamp="noon"), "e1", "event_timestamp is 'noon'"),
+        (
+            a_row(level=3),
+            "e1",
+            "level is no column of the event contract (docs/events.md); send it as one of event_params",
+        ),
+        (a_row(event_id=7), "", "event_id is 7"),
+        (None, "", "the event is null; send an object"),
+    ],
+)
+async def test_an_event_that_cannot_be_read_keeps_its_id(
+    doors: Addresses, broker: MemoryBroker, row: object, event_id: str, said: str
+) -> None:
+    [answer] = (await post(doors, orjson.dumps([row]))).json()["answers"]
+
+    assert (answer["event_id"], answer["outcome"]) == (event_id, "REJECTED")
+    assert said in answer["problem"]["message"]
+    assert Reject.FromString(broker.published[0].data).event_id == event_id
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("POST", "/v1/event", {}, 404),
+        ("POST", "/v1/events/", {}, 404),
+        ("GET", "/v1/events", {}, 405),
+        ("POST", "/v1/events", {"content-encoding": "gzip"}, 415),
+    ],
+)
+async def test_a_call_that_misses_the_door_is_told_what_to_do(
+    doors: Addresses, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    async with httpx.AsyncClient() as client:
+        answered = await client.request(method, f"http://{doors.http}{path}", headers=headers, content=b"{}")
+
+    assert (answered.status_code, answered.headers["content-type"]) == (status, "application/problem+json")
+    assert answered.json()["status"] == status
 
 
 @pytest.mark.parametrize(
