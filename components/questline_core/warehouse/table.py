@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import structlog
 
 from questline_core.durable import make_folder, settle, sync
 from questline_core.errors import BadInput
@@ -23,6 +24,8 @@ from questline_core.warehouse.keys import KeyIndex
 from questline_core.warehouse.lock import write_lock
 from questline_core.warehouse.manifest import GRACE_S, MANIFEST, Manifest, Part, read_manifest, sweep, write_manifest
 from questline_core.warehouse.port import Appended
+
+log = structlog.get_logger()
 
 MANY_PARTS = 32
 """With more small files than this, an append merges some."""
@@ -187,11 +190,16 @@ class TableWriter:
         self._tidy(manifest)
 
     def _tidy(self, manifest: Manifest) -> None:
+        """Merge small files; what was asked for is stored already, and must not seem to have failed if this does."""
         chosen = choose_to_merge(manifest.parts)
         if not chosen:
             return
         old = frozenset(part.file for part in chosen)
-        new = self._merge(chosen, read_schema(self.folder, manifest))
+        try:
+            new = self._merge(chosen, read_schema(self.folder, manifest))
+        except OSError as error:
+            log.warning("files of a table not merged", table=self.name, reason=str(error))
+            return
         manifest = manifest.merged(old, new)
         write_manifest(self.folder, manifest)
         for index in self._keys.values():

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import json
 import os
+import resource
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from questline_core.testing.warehouse_contract import BATCH_ROWS, SCHEMA, TABLE,
 from questline_core.warehouse.embedded import EmbeddedWarehouse, open_embedded
 from questline_core.warehouse.lock import LOCK, write_lock
 from questline_core.warehouse.manifest import GRACE_S, MANIFEST, Part, read_manifest
+from questline_core.warehouse.port import Appended
 from questline_core.warehouse.table import FULL_PART_ROWS, MANY_PARTS, choose_to_merge
 
 
@@ -189,6 +191,25 @@ def test_an_append_that_fails_leaves_nothing_behind(
 
     assert sorted(folder.iterdir()) == before
     assert warehouse.append(TABLE, rows("a"), key="event_id").rows == 1
+
+
+def test_an_append_whose_files_cannot_be_merged_is_stored_and_says_so(
+    warehouse: EmbeddedWarehouse, folder: Path
+) -> None:
+    fill(warehouse, MANY_PARTS)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    largest = max(path.stat().st_size for path in folder.iterdir())
+    resource.setrlimit(resource.RLIMIT_FSIZE, (largest + 1_000, before[1]))  # the merged file has no room
+    try:
+        appended = warehouse.append(TABLE, batch(MANY_PARTS), key="event_id")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    assert appended == Appended(rows=BATCH_ROWS, skipped=0)
+    assert len(parts(folder)) == MANY_PARTS + 1
+    fill(warehouse, MANY_PARTS + 2)  # the next one merges
+    assert warehouse.describe(TABLE).rows == (MANY_PARTS + 2) * BATCH_ROWS
+    assert len(parts(folder)) < MANY_PARTS
 
 
 def test_queries_run_in_several_threads(warehouse: EmbeddedWarehouse, folder: Path) -> None:
