@@ -14,8 +14,9 @@ def put_in_place(path: Path, content: bytes) -> None:
 
 
 def settle(aside: Path, path: Path) -> None:
-    """Force a file to disk, give it its name, and force the name to disk."""
-    sync(aside)
+    """Force a file, or a folder with all that is in it, to disk, give it its name, and force the name to disk."""
+    for one in (aside, *aside.rglob("*")):
+        sync(one)
     aside.replace(path)
     sync(path.parent)
 

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from questline_core.durable import make_folder, put_in_place
 from questline_core.errors import BadInput, MissingExtra, NotReady
 
 
@@ -44,10 +45,8 @@ def deliver(source: Path, uri: str) -> None:
     target = local_path(uri)
     for path in (path for path in sorted(source.rglob("*")) if path.is_file()):
         copy = target / path.relative_to(source)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        aside = copy.with_name(f".{copy.name}.aside")
-        aside.write_bytes(path.read_bytes())
-        aside.replace(copy)
+        make_folder(copy.parent)
+        put_in_place(copy, path.read_bytes())
 
 
 def read(uri: str) -> bytes:

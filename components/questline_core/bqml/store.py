@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from questline_core.durable import make_folder, put_in_place, sync
+from questline_core.durable import make_folder, put_in_place, settle
 from questline_core.errors import BadInput
 
 _KEPT = 10
@@ -65,10 +65,7 @@ class ModelStore:
         try:
             facts = {"name": name, "version": version, **write(aside)}
             (aside / "model.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-            for path in sorted(aside.rglob("*")):
-                sync(path)
-            aside.rename(folder / version)
-            sync(folder)
+            settle(aside, folder / version)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         put_in_place(folder / "current", version.encode())

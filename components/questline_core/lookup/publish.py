@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from questline_core.durable import make_folder, put_in_place, sync
+from questline_core.durable import make_folder, put_in_place, settle, sync
 from questline_core.errors import BadInput
 from questline_core.lookup.manifest import (
     CURRENT,
@@ -122,9 +122,7 @@ class Writer:
             _write_players(players, pairs, rows=told.players)
             told = replace(told, sha256=checksum(players))
             write_manifest(aside, told, key=key)
-            for path in (*aside.iterdir(), aside):
-                sync(path)
-            aside.rename(self._root / told.generation)
+            settle(aside, self._root / told.generation)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
         put_in_place(self._root / CURRENT, told.generation.encode("ascii"))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from questline_core import places
+from questline_core.durable import make_folder, settle
 from questline_core.errors import BadInput, NotReady
 
 _PARTS = ("saved_model", "golden.json", "training.json")
@@ -92,11 +93,12 @@ def _into_bucket(uri: str, model: Path, metrics: Path, metadata: Mapping[str, An
 
 
 def _into_folder(folder: Path, model: Path, metrics: Path, metadata: Mapping[str, Any]) -> ModelVersion:
-    """Write the version aside and rename it."""
+    """Write the version aside and rename it, durable on return."""
     aside = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
+        make_folder(folder.parent)
         told = _write(aside, model, metrics, metadata)
-        aside.rename(folder)
+        settle(aside, folder)
     except OSError as error:
         raise BadInput(
             f"cannot write the model version {folder} ({error.strerror or error}); make the folder writable or set "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,6 +46,24 @@ def test_a_published_version_is_whole(model: Path, store: str) -> None:
     assert json.loads((folder / "metrics.json").read_text()) == {"rows": 3}
     assert json.loads((folder / "golden.json").read_text()) == []
     assert json.loads((folder / "model.json").read_text()) == version.metadata
+
+
+def test_all_of_a_version_is_on_disk_before_it_has_its_name(
+    model: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, fsync = list[str](), os.fsync
+
+    def note(descriptor: int) -> None:
+        fsync(descriptor)
+        synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+
+    monkeypatch.setattr(os, "fsync", note)
+    version = publish(model, model / "metrics.json", store=store, name="spend", lineage={})
+
+    folder = Path(version.uri)
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}")
+    assert {str(aside / path.relative_to(folder)) for path in (folder, *folder.rglob("*"))} <= set(synced)
+    assert synced[-1] == str(folder.parent)
 
 
 def test_a_version_tells_where_it_came_from(model: Path, store: str) -> None:
