@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from questline_core.errors import BadInput
+from questline_core.errors import BadInput, NotReady
 
 _PARQUET = b"PAR1"
 
@@ -52,11 +52,26 @@ class FilesHolder:
         return cleaned
 
     def _holding(self, player: str) -> Iterator[tuple[str, bytes]]:
+        """Give the files with the player; one that cannot be looked at keeps nobody from the others, and is told then.
+
+        Raises:
+            NotReady: names the files that could not be searched.
+        """
         filesystem, root = self._place
+        failures = list[str]()
         for path in filesystem.find(root) if filesystem.exists(root) else ():
-            content = filesystem.cat_file(path)
-            if holds_player(content, player):
+            try:
+                content = filesystem.cat_file(path)
+                held = holds_player(content, player)
+            except FileNotFoundError:
+                continue  # it was removed since the folder was read
+            except (OSError, pa.ArrowException) as error:
+                failures.append(f"{path} cannot be searched ({error})")
+                continue
+            if held:
                 yield path, content
+        if failures:
+            raise NotReady(f"{'; '.join(failures)}; try again, or delete what is damaged")
 
     def _put(self, path: str, content: bytes) -> None:
         filesystem, _ = self._place

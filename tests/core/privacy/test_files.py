@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from questline_core.errors import BadInput
+from questline_core.errors import BadInput, NotReady
 from questline_core.privacy.files import FilesHolder
 
 PLAYER = "player-1"
@@ -63,6 +63,16 @@ def test_a_file_that_cannot_be_cleaned_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(BadInput, match=r"model\.bin"):
         FilesHolder(str(tmp_path)).erase(PLAYER)
+
+
+def test_a_file_that_cannot_be_searched_is_named_and_the_others_are_cleaned(root: Path) -> None:
+    (root / "aborted").write_bytes(b"PAR1 and no end")
+
+    with pytest.raises(NotReady, match=r"aborted cannot be searched .*; try again, or delete"):
+        FilesHolder(str(root)).erase(PLAYER)
+
+    (root / "aborted").unlink()
+    assert FilesHolder(str(root)).find(PLAYER) == 0
 
 
 def test_a_place_under_a_url_is_cleaned_by_the_same_code() -> None:
