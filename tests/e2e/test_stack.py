@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from questline_core.errors import NotReady
+from questline_core.settings import Home
 from questline_core.stack.children import free_ports
-from questline_core.stack.supervisor import questline_command
+from questline_core.stack.supervisor import Supervisor, questline_command
 
 
 @pytest.fixture
@@ -77,3 +79,17 @@ def test_a_home_that_cannot_be_written_is_one_sentence(settings: dict[str, str],
     assert began.returncode == 1
     assert "QUESTLINE_HOME" in began.stderr
     assert "Traceback" not in began.stderr
+
+
+# What `up` starts outlives the object that started it, of which Python warns.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
+def test_a_process_that_ends_at_its_start_is_not_explained_by_an_earlier_one(tmp_path: Path) -> None:
+    supervisor = Supervisor(Home(tmp_path), {"PYTHONHOME": str(tmp_path)})  # Python itself cannot start so
+    supervisor.log("stream").parent.mkdir()
+    supervisor.log("stream").write_text("questline: the disk was full last week\n")
+
+    supervisor.start("stream")
+    with pytest.raises(NotReady, match="the stream ended at its start") as told:
+        supervisor.wait_ready("stream")
+
+    assert "last week" not in str(told.value)

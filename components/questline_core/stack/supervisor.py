@@ -57,6 +57,8 @@ class Supervisor:
     home: Home
     environment: Mapping[str, str] = field(default_factory=dict)
     """Settings for the processes beside the ones in this process's environment."""
+    _log_starts: dict[str, int] = field(default_factory=dict)
+    """Where in its log the last start of a process begins, in bytes."""
 
     def start(self, name: str, *, detached: bool = False) -> None:
         """Start one process with its log in `home.logs`.
@@ -78,6 +80,7 @@ class Supervisor:
             raise NotReady(
                 f"cannot write {log} ({error.strerror}); make the folder writable or set QUESTLINE_HOME"
             ) from None
+        self._log_starts[name] = output.tell()
         with output:
             child = subprocess.Popen(
                 questline_command(*{**SERVICES, **BY_ITSELF}[name]),
@@ -161,7 +164,9 @@ class Supervisor:
 
     def _last_words(self, name: str) -> str:
         try:
-            lines = self.log(name).read_text(encoding="utf-8", errors="replace").splitlines()
+            with self.log(name).open("rb") as log:
+                log.seek(self._log_starts.get(name, 0))
+                lines = log.read().decode(errors="replace").splitlines()
         except OSError:
             return "it left no log"
         ours = [line.removeprefix("questline: ") for line in lines if line.startswith("questline: ")]
