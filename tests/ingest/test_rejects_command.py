@@ -72,6 +72,29 @@ def test_from_the_list_to_the_broker(settings: PlatformSettings, tmp_path: Path)
     assert [group["replayed"] for group in json.loads(rejects(settings, "list", "--json").stdout)] == [1, 1]
 
 
+def test_the_list_gives_each_kind_a_line_that_can_be_copied(settings: PlatformSettings) -> None:
+    told = rejects(settings, "list").stdout.splitlines()
+
+    assert told[0].split() == ["1", "missing", "event_name,", "newest", "1970-01-01", "00:00:00+00:00"]
+    assert told[2].strip() == "questline rejects show m1"
+
+
+def test_an_event_that_came_as_json_is_edited_and_replayed(settings: PlatformSettings, tmp_path: Path) -> None:
+    row = {"event_id": "e3", "event_name": "x", "user_pseudo_id": "p", "event_timestamp": MICROS, "level": 3}
+    reject = Reject(message_id="m3", payload=json.dumps(row).encode(), reason="malformed", field="level")
+    with closing(open_warehouse(settings.warehouse_url)) as warehouse:
+        warehouse.append(REJECTS, to_table(Reject, [reject]), key="message_id")
+    edited = tmp_path / "event.json"
+    assert rejects(settings, "show", "m3", "--out", str(edited)).exit_code == 0
+
+    edited.write_text(
+        json.dumps({name: value for name, value in json.loads(edited.read_text()).items() if name != "level"})
+    )
+
+    assert rejects(settings, "replay", "m3", "--payload", str(edited)).exit_code == 0
+    assert [event.event_id for event in published(settings)] == ["e3"]
+
+
 def test_what_is_asked_wrongly_is_one_sentence(settings: PlatformSettings) -> None:
     for arguments, says in ((("show", "m9"), "m9"), (("explain", "bad"), "bad"), (("fix", "none.yaml"), "none.yaml")):
         told = rejects(settings, *arguments)

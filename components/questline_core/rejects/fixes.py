@@ -20,6 +20,7 @@ from questline_core.rejects.store import anywhere
 Value = str | int | float | bool
 _MOST_STEPS = 1_000
 """Rules applied to one event: each mends one problem, and 256 params may each have one."""
+_LARGEST_BITS = 63
 _SEGMENT = re.compile(r"([a-z_0-9]+)(?:\[([0-9]+|\*)\])?")
 
 
@@ -55,6 +56,7 @@ class Rule(BaseModel):
 
         Raises:
             BadInput: a path of the rule names no field, or a value does not fit it.
+            _TooLarge: a product does not fit its field.
         """
         for old, new in self.rename.items():
             sources, targets = (_places(event, _resolved(path, problem)) for path in (old, new))
@@ -74,6 +76,10 @@ class Rule(BaseModel):
         yield from ((path, _Place.drop) for path in self.drop)
 
 
+class _TooLarge(Exception):
+    """Raised when a product does not fit its field, so that the rule is not for this event."""
+
+
 class _Place:
     """One field of one message, or one entry of a list."""
 
@@ -91,7 +97,10 @@ class _Place:
             raise BadInput(f"the fix cannot put {value!r} into {self._path} ({error}); mend the fix file") from None
 
     def multiply(self, by: int) -> None:
-        self.put(self.value * by)
+        product = self.value * by
+        if isinstance(product, int) and product.bit_length() > _LARGEST_BITS:
+            raise _TooLarge
+        self.put(product)
 
     def divide(self, by: int) -> None:
         self.put(self.value // by)
@@ -134,20 +143,30 @@ def mend(event: Event, rules: Sequence[Rule], *, message_id: str, own_title: str
 
     Args:
         event: is changed.
-        rules: of which the first that is for a problem is applied.
+        rules: of which the first that is for a problem, and changes something, is applied.
         message_id: the reject's own id.
         own_title: that of the key with which the event came, if it was rejected for naming another.
     """
     for _ in range(_MOST_STEPS):
         problem = foreign(event.title, own_title) or check(event)
-        rule = next((rule for rule in rules if problem and rule.mends(problem, event)), None)
-        if problem is None or rule is None:
-            return problem
-        before = event.SerializeToString()
-        rule.apply(event, problem, message_id=message_id)
-        if event.SerializeToString() == before:
+        if problem is None:
+            return None
+        fitting = (rule for rule in rules if rule.mends(problem, event))
+        if not any(_changed(event, rule, problem, message_id) for rule in fitting):
             return problem
     return foreign(event.title, own_title) or check(event)
+
+
+def _changed(event: Event, rule: Rule, problem: Problem, message_id: str) -> bool:
+    """Apply a rule; False, and the event is as it was, when the rule changes nothing or makes a number too large."""
+    tried = Event.FromString(event.SerializeToString())
+    try:
+        rule.apply(tried, problem, message_id=message_id)
+    except _TooLarge:
+        return False
+    changed = tried.SerializeToString() != event.SerializeToString()
+    event.CopyFrom(tried)
+    return changed
 
 
 def _resolved(path: str, problem: Problem) -> str:

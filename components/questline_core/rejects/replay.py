@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,9 +60,17 @@ async def replay(mended: Sequence[Mended], broker: Broker, store: RejectStore, *
     return len(ready)
 
 
-def as_json(event: Event) -> str:
-    """Write an event so that a person can edit it."""
-    return str(MessageToJson(event, preserving_proto_field_name=True, ensure_ascii=False))
+def as_json(reject: Reject) -> str:
+    """Write a reject's event, or the JSON that it came as, so that a person can edit it; empty when it is neither."""
+    event = reject.event()
+    if event is not None:
+        return str(MessageToJson(event, preserving_proto_field_name=True, ensure_ascii=False))
+    try:
+        text = json.dumps(json.loads(reject.payload), indent=2, ensure_ascii=False)
+        text.encode()  # fails over half a surrogate pair, which cannot be printed
+    except (ValueError, RecursionError):
+        return ""
+    return text
 
 
 def read_edited(path: Path) -> Event:

@@ -35,17 +35,12 @@ def list_(*, as_json: Json = False) -> None:
     if as_json:
         print(json.dumps([asdict(group) for group in groups]))
         return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for column in ("reason", "field", "count", "replayed", "last", "example", "what the newest says"):
-        table.add_column(column, overflow="fold", justify="right" if column in {"count", "replayed"} else "left")
     for group in groups:
-        last = _time(group.last_micros)
-        counts = (f"{group.count:,}", f"{group.replayed:,}")
-        table.add_row(group.reason, group.field or "-", *counts, last, group.example, group.message)
-    Console().print(table if groups else "nothing was rejected")
+        replayed = f" ({group.replayed:,} replayed)" if group.replayed else ""
+        print(f"{group.count:>8,}  {group.reason} {group.field}{replayed}, newest {_time(group.last_micros)}")
+        print(f"{'':10}{group.message}\n{'':10}questline rejects show {group.example}")
+    if not groups:
+        print("nothing was rejected")
 
 
 @rejects.command()
@@ -59,17 +54,14 @@ def show(
 
     with _opened() as (_, store):
         [reject] = store.get([message_id])
-    event = reject.event()
+    text = as_json(reject)
     print(f"{reject.message_id}: {reject.reason} {reject.field}, {reject.source}, {_time(reject.time_micros)}")
     print(reject.message)
-    if event is None:
-        print(f"{len(reject.payload):,} bytes that are no event: {reject.payload[:256]!r}")
-    else:
-        print(as_json(event))
+    print(text or f"{len(reject.payload):,} bytes that are no event: {reject.payload[:256]!r}")
     if out:
         from questline_core.processes import write_atomically
 
-        write_atomically(out, as_json(event) if event is not None else "{}")
+        write_atomically(out, f"{text or '{}'}\n")
 
 
 @rejects.command()

@@ -118,6 +118,25 @@ def test_a_rule_that_changes_nothing_ends_and_is_told(tmp_path: Path) -> None:
     assert problem.field == "event_name"
 
 
+@pytest.mark.parametrize("factor", [1 / 1_000_000, 1 / 1000, 1000])
+def test_a_rule_whose_product_is_too_large_leaves_the_event_to_the_next(tmp_path: Path, factor: float) -> None:
+    event = an_event(event_timestamp=int(MICROS * factor))
+    times = "{reason: out_of_range, %s: {event_timestamp: 1000}}"
+
+    assert mend(event, rules(tmp_path, f"- {times % 'multiply'}\n- {times % 'divide'}"), message_id="m") is None
+    assert event.event_timestamp == MICROS
+
+
+def test_an_event_that_no_rule_mends_is_as_it_was(tmp_path: Path) -> None:
+    event = an_event(event_timestamp=MICROS * 1000)
+    spoiling = "- {reason: out_of_range, set: {event_name: spoilt}, multiply: {event_timestamp: 1000000}}"
+
+    problem = mend(event, rules(tmp_path, spoiling), message_id="m")
+
+    assert problem is not None
+    assert (event.event_name, event.event_timestamp) == ("n", MICROS * 1000)
+
+
 def test_a_rule_for_one_title_leaves_others_alone(tmp_path: Path) -> None:
     for_quest = rules(tmp_path, "- {reason: missing, title: quest, set: {event_name: x}}")
 

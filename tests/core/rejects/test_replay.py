@@ -17,11 +17,14 @@ from questline_core.pb.broker_pb2 import Reject as RejectMessage
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.rejects.fixes import Rule
 from questline_core.rejects.replay import Mended, as_json, read_edited, replay, try_to_mend
-from questline_core.rejects.store import RejectStore
+from questline_core.rejects.store import Reject, RejectStore
 from questline_core.testing.memory_broker import MemoryBroker
 from questline_core.warehouse.port import REJECTS, Warehouse, open_warehouse
 
 NAMELESS = Event(event_id="e1", user_pseudo_id="p", event_timestamp=1_800_000_000_000_000, title="quest")
+NOWHERE: Any = dict.fromkeys(("message_id", "reason", "field", "message", "source", "event_id", "title"), "") | {
+    "time_micros": 0
+}
 RENAME = [Rule(reason="missing", field="event_name", set={"event_name": "unknown"})]
 
 
@@ -130,12 +133,25 @@ def test_a_payload_survives_being_edited_and_an_unreadable_file_is_told(tmp_path
     event = Event(event_id="e", event_timestamp=9_007_199_254_740_993, event_bundle_sequence_id=-(2**63))
     event.event_params.add(key="k").value.double_value = 0.1
     path = tmp_path / "event.json"
-    path.write_text(as_json(event))
+    path.write_text(as_json(Reject(payload=event.SerializeToString(), **NOWHERE)))
     assert read_edited(path) == event
 
     path.write_text('{"event_nam": "x"}')
     with pytest.raises(BadInput, match="event_nam"):
         read_edited(path)
+
+
+@pytest.mark.parametrize(
+    ("payload", "text"),
+    [
+        (b'{"event_id":"e","level":9007199254740993}', '{\n  "event_id": "e",\n  "level": 9007199254740993\n}'),
+        (b"\xff\xff", ""),
+        (b'"\\ud800"', ""),
+        (b"[" * 100_000, ""),
+    ],
+)
+def test_a_payload_that_came_as_json_can_be_edited_and_other_bytes_are_nothing(payload: bytes, text: str) -> None:
+    assert as_json(Reject(payload=payload, **NOWHERE)) == text
 
 
 def test_an_id_that_no_reject_has_is_told(store: RejectStore) -> None:
