@@ -18,9 +18,10 @@ import yaml
 
 CHART = Path(__file__).parents[2] / "helm" / "questline"
 CLOUD = ("--set=addresses.broker=pubsub:game/events", "--set=addresses.warehouse=bigquery:game/EU")
-EVERYTHING = "load.enabled,monitoring.podMonitoring,monitoring.serviceMonitor,monitoring.alerts,monitoring.dashboards"
+EVERYTHING = "monitoring.podMonitoring,monitoring.serviceMonitor,monitoring.alerts,monitoring.dashboards"
 FIRST = "serving.first.spend.revision=v1,serving.first.spend.format=questline,serving.first.spend.storageUri=pvc://m/v1"
-PRESETS = {"laptop": (), "autopilot": CLOUD, "production": CLOUD}
+LOAD = "--set=load.enabled=true"
+PRESETS = {"laptop": (LOAD,), "autopilot": (LOAD, *CLOUD), "production": CLOUD}
 ELSEWHERE = {"monitoring.googleapis.com/v1", "monitoring.coreos.com/v1"}
 """Kinds of operators that the cluster of the tests does not have."""
 

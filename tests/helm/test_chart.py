@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
+from questline_core.models.manifests import LOOKUP, lookup_service
+
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "questline"
 CLOUD = ("--set=addresses.broker=pubsub:game/events", "--set=addresses.warehouse=bigquery:game/EU")
-PRESETS = {"laptop": (), "autopilot": CLOUD, "production": CLOUD}
-EVERYTHING = ("--set=load.enabled=true", "--set=monitoring.podMonitoring=true", "--set=monitoring.dashboards=true")
+LOAD = "--set=load.enabled=true"
+PRESETS = {"laptop": (LOAD,), "autopilot": (LOAD, *CLOUD), "production": CLOUD}
+EVERYTHING = ("--set=monitoring.podMonitoring=true", "--set=monitoring.dashboards=true")
 
 
 def helm(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -181,8 +184,9 @@ def test_google_and_its_tokens_are_reached_by_those_who_ask_it() -> None:
     assert "game-google" not in template(f"--values={CHART}/values-laptop.yaml").stdout
 
 
-def test_the_load_test_ends(objects: list[dict[str, Any]]) -> None:
-    (job,) = (made["spec"] for made in objects if made["kind"] == "Job")
+def test_the_load_test_ends() -> None:
+    rendered = yaml.safe_load_all(template(LOAD, *CLOUD).stdout)
+    (job,) = (made["spec"] for made in rendered if made and made["kind"] == "Job")
 
     assert job["backoffLimit"] == 0
     assert job["activeDeadlineSeconds"] == 180 + 120
@@ -217,12 +221,17 @@ def test_an_upgrade_leaves_alone_what_pipelines_rolled_out() -> None:
     [
         ((), "telemetry would be lost with the pods"),
         (("--set=stream.enabled=true", *CLOUD), "needs storage.enabled=true"),
-        (("--set=storage.enabled=true",), "set gateway.replicas=1"),
+        (("--set=storage.enabled=true", "--set=gateway.autoscaling.enabled=false"), "set gateway.replicas=1"),
+        (("--set=storage.enabled=true", "--set=gateway.replicas=1"), "gateway.autoscaling.enabled=false"),
+        (("--set=gateway.autoscaling.minReplicas=21", *CLOUD), "minReplicas=21 is above maxReplicas=20"),
         (("--set=storage.enabled=true", "--set=gateway.replicas=1", *CLOUD), "nothing uses the volume"),
         (("--set=gateway.replica=2", *CLOUD), "replica"),
         (("--set=images.tag=latest", *CLOUD), "latest"),
         (("--set=images.gateway.digest=abc", *CLOUD), "digest"),
-        (("--set=gateway.env.PATH=/bin", *CLOUD), "PATH"),
+        (("--set=gateway.env.PATH=/bin", *CLOUD), "at '/gateway/env': additional properties 'PATH'"),
+        (("--set=gateway.env.QUESTLINE_LISTEN=0.0.0.0:1", *CLOUD), "gateway.env.QUESTLINE_LISTEN is set by the chart"),
+        (("--set=trigger.env.QUESTLINE_HOME=/other", *CLOUD), "trigger.env.QUESTLINE_HOME is set by the chart"),
+        ((LOAD, "--set=gateway.keys.existingSecret=k", *CLOUD), "load.enabled sends in the clear and without a key"),
         (("--set=gateway.processes=0", *CLOUD), "processes"),
         (("--set=gateway.features.everySeconds=0", *CLOUD), "everySeconds"),
         (("--set=serving.processes=65", *CLOUD), "processes"),
@@ -258,6 +267,28 @@ def test_a_pod_runs_as_many_processes_as_it_is_told() -> None:
     }
 
     assert told == {("game-gateway", "QUESTLINE_PROCESSES"): "4", ("runtime", "QUESTLINE_SERVING_PROCESSES"): "2"}
+
+
+def test_no_setting_of_a_container_is_named_twice(objects: list[dict[str, Any]]) -> None:
+    for name, container in containers(objects):
+        told = [one["name"] for one in container.get("env", [])]
+        assert sorted(told) == sorted(set(told)), name
+
+
+def test_the_gateway_asks_both_models_where_kserve_serves_them() -> None:
+    gateway, _ = gateway_pod(*CLOUD)["containers"]
+    told = {one["name"]: one.get("value") for one in gateway["env"]}
+    lookup = lookup_service("churn", LOOKUP, "pvc://lookup/churn")
+    service = f"{lookup['metadata']['name']}-{lookup['spec']['predictor']['name']}-predictor"
+
+    assert told["QUESTLINE_SPEND_ADDRESS"] == "kserve:questline"
+    assert told["QUESTLINE_CHURN_ADDRESS"] == f"{service}.questline:8081"
+
+
+def test_the_charts_own_test_is_there_where_it_needs_no_key(objects: list[dict[str, Any]]) -> None:
+    closed = any(volume["name"] == "keys" for volume in dict(pods(objects))["game-gateway"]["volumes"])
+
+    assert ("game-test" in dict(pods(objects))) is not closed
 
 
 def test_production_demands_keys_and_encryption(objects: list[dict[str, Any]]) -> None:
