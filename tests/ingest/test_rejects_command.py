@@ -79,6 +79,20 @@ def test_the_list_gives_each_kind_a_line_that_can_be_copied(settings: PlatformSe
     assert told[2].strip() == "questline rejects show m1"
 
 
+def test_each_kind_that_is_left_has_an_example_of_its_own(settings: PlatformSettings, tmp_path: Path) -> None:
+    nobody = Event(event_id="e4", event_name="x", event_timestamp=MICROS)
+    reject = Reject(message_id="m4", payload=nobody.SerializeToString(), reason="missing", field="user_pseudo_id")
+    with closing(open_warehouse(settings.warehouse_url)) as warehouse:
+        warehouse.append(REJECTS, to_table(Reject, [reject]), key="message_id")
+    fixes = tmp_path / "fixes.yaml"
+    fixes.write_text("[]")
+
+    told = rejects(settings, "fix", str(fixes)).stdout
+
+    assert "missing event_name, such as m1\n" in told
+    assert "missing user_pseudo_id, such as m4\n" in told
+
+
 def test_an_event_that_came_as_json_is_edited_and_replayed(settings: PlatformSettings, tmp_path: Path) -> None:
     row = {"event_id": "e3", "event_name": "x", "user_pseudo_id": "p", "event_timestamp": MICROS, "level": 3}
     reject = Reject(message_id="m3", payload=json.dumps(row).encode(), reason="malformed", field="level")

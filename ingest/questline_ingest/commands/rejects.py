@@ -37,7 +37,7 @@ def list_(*, as_json: Json = False) -> None:
         return
     for group in groups:
         replayed = f" ({group.replayed:,} replayed)" if group.replayed else ""
-        print(f"{group.count:>8,}  {group.reason} {group.field}{replayed}, newest {_time(group.last_micros)}")
+        print(f"{group.count:>8,}  {_kind(group.reason, group.field)}{replayed}, newest {_time(group.last_micros)}")
         print(f"{'':10}{group.message}\n{'':10}questline rejects show {group.example}")
     if not groups:
         print("nothing was rejected")
@@ -55,7 +55,7 @@ def show(
     with _opened() as (_, store):
         [reject] = store.get([message_id])
     text = as_json(reject)
-    print(f"{reject.message_id}: {reject.reason} {reject.field}, {reject.source}, {_time(reject.time_micros)}")
+    print(f"{reject.message_id}: {_kind(reject.reason, reject.field)}, {reject.source}, {_time(reject.time_micros)}")
     print(reject.message)
     print(text or f"{len(reject.payload):,} bytes that are no event: {reject.payload[:256]!r}")
     if out:
@@ -176,20 +176,27 @@ def _mended(rejects: Sequence[Reject], rules: Sequence[Any], title: str) -> list
 
 
 def _tell(mended: Sequence[Mended], done: str, *, as_json: bool) -> None:
-    from collections import Counter
+    from collections import defaultdict
 
     from questline_core.rejects.store import anywhere
 
-    ready = sum(one.problem is None for one in mended)
-    left = Counter((one.problem.reason, anywhere(one.problem.field)) for one in mended if one.problem)
+    left = defaultdict[tuple[str, str], list[str]](list)
+    for one in mended:
+        if one.problem:
+            left[one.problem.reason, anywhere(one.problem.field)].append(one.reject.message_id)
+    still = sum(map(len, left.values()))
+    ready = len(mended) - still
     if as_json:
-        kinds = [{"reason": reason, "field": field, "count": count} for (reason, field), count in left.items()]
+        kinds = [{"reason": reason, "field": field, "count": len(ids)} for (reason, field), ids in left.items()]
         print(json.dumps({"ready": ready, "left": kinds}))
         return
-    print(f"{ready:,} {done}, {left.total():,} still break the contract")
-    for (reason, field), count in left.most_common():
-        example = next(one for one in mended if one.problem and one.problem.reason == reason)
-        print(f"  {count:>8,}  {reason} {field}, such as {example.reject.message_id}")
+    print(f"{ready:,} {done}, {still:,} still break the contract")
+    for kind, ids in sorted(left.items(), key=lambda one: -len(one[1])):
+        print(f"{len(ids):>8,}  {_kind(*kind)}, such as {ids[0]}")
+
+
+def _kind(reason: str, field: str) -> str:
+    return f"{reason} {field}".rstrip()
 
 
 @contextmanager
