@@ -80,9 +80,15 @@ class Ledger:
         return [row for row in rows if row["move_id"] == rows[-1]["move_id"]]
 
     def stable_before(self, model: str, revision: str) -> str:
-        """Name the newest stable revision that is another one; empty when the ledger knows none."""
-        stable = [row["revision"] for row in self.history(model) if row["stable"] and row["revision"] != revision]
-        return stable[-1] if stable else ""
+        """Name the stable revision to go back to from this one, never one that was itself left so; empty if none."""
+        stable: list[str] = []
+        for row in self.history(model):
+            if row["stable"] and row["move"] == "rollback" and row["revision"] in stable:
+                while stable[-1] != row["revision"]:
+                    stable.pop()
+            elif row["stable"]:
+                stable.append(row["revision"])
+        return next((one for one in reversed(stable) if one != revision), "")
 
     def _rows(self, sql: str, **parameters: Any) -> list[Entry]:
         if LEDGER not in self.warehouse.tables():

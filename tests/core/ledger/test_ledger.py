@@ -73,6 +73,19 @@ def test_a_moment_is_answered_by_the_newest_move_before_it(ledger: Ledger) -> No
     assert ledger.at("churn", NIGHT + timedelta(days=9)) == []
 
 
+def test_a_rollback_that_is_asked_for_twice_does_not_bring_back_what_was_rolled_back(ledger: Ledger) -> None:
+    moves = (("deploy", "v1"), ("promote", "v2"), ("promote", "v3"), ("rollback", "v2"))
+    for minute, (move, stable) in enumerate(moves):
+        ledger.record(move, _status(**{stable: 100}), at=NIGHT + timedelta(minutes=minute))
+    assert ledger.stable_before("spend", "v2") == "v1"
+
+    ledger.record("rollback", _status(v1=100), at=NIGHT + timedelta(minutes=8))
+    assert ledger.stable_before("spend", "v1") == ""
+
+    ledger.record("promote", _status(v3=100), at=NIGHT + timedelta(minutes=9))
+    assert ledger.stable_before("spend", "v3") == "v1"
+
+
 def test_an_entry_names_the_models_origin(ledger: Ledger, tmp_path: Path) -> None:
     _published(tmp_path / "models", "v1", 0.5)
 
