@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 
+from questline_core.errors import BadInput
 from questline_ingest.imports import lines as module
-from questline_ingest.imports.lines import lines, parse
+from questline_ingest.imports.lines import lines, opened, parse
 from questline_ingest.imports.values import Unreadable
 
 
@@ -42,6 +44,16 @@ def test_a_line_of_the_longest_length_is_whole(monkeypatch: pytest.MonkeyPatch) 
 
     assert read(b'{"a":123}\n{}\n') == [(1, b'{"a":123}'), (2, b"{}")]
     assert parse(b'{"a":123}') == {"a": 123}
+
+
+@pytest.mark.parametrize(("name", "says"), [("shop.csv", "is CSV"), ("export.ndjson.GZ", "is compressed")])
+def test_a_file_that_is_no_ndjson_by_its_name_is_refused_before_its_first_line(
+    tmp_path: Path, name: str, says: str
+) -> None:
+    (tmp_path / name).write_bytes(b"a,b")
+
+    with pytest.raises(BadInput, match=says), opened(tmp_path / name):
+        pass
 
 
 def test_whole_numbers_of_any_length_stay_whole() -> None:

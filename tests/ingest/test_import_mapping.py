@@ -106,6 +106,10 @@ def test_moments_are_exact_to_the_microsecond(tmp_path: Path, form: str, zone: s
     assert mapping(tmp_path, form=form, zone=zone).event({"at": written}).event_timestamp == micros
 
 
+def test_a_player_who_is_a_number_keeps_every_digit(tmp_path: Path) -> None:
+    assert mapping(tmp_path).event({"who": {"id": 2**63}}).user_pseudo_id == "9223372036854775808"
+
+
 def test_a_day_can_be_taken_from_the_log(tmp_path: Path) -> None:
     rows = mapping(tmp_path, NEEDED + '  event_date: {field: day, format: "%d/%m/%y"}\n')
 
@@ -119,7 +123,8 @@ def test_a_day_can_be_taken_from_the_log(tmp_path: Path) -> None:
         ("iso", {"at": 5}, "at"),
         ("seconds", {"at": "5"}, "at"),
         ("seconds", {"at": True}, "at"),
-        ("iso", {"name": 5}, "name"),
+        ("iso", {"name": 5.0}, "name"),
+        ("iso", {"name": True}, "name"),
         ("iso", {"big": 2**63}, "big"),
         ("iso", {"deep": {"half": "\ud800"}}, "deep"),
         ("iso", {"\udc00": 1}, "\\udc00"),

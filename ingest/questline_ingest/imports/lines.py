@@ -14,6 +14,10 @@ from questline_ingest.imports.values import Unreadable
 
 MAX_LINE_BYTES = 16 * 2**20
 """A longer line holds no event; it is kept only up to here."""
+_NO_NDJSON = {
+    ".csv": "is CSV; docs/importing.md shows how to make NDJSON of it",
+    ".gz": "is compressed; gunzip it first",
+}
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -34,8 +38,10 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     """Open a file to be read.
 
     Raises:
-        BadInput: it cannot be read.
+        BadInput: it cannot be read, or its name says that it is no NDJSON.
     """
+    if no := _NO_NDJSON.get(path.suffix.lower()):
+        raise BadInput(f"{path} {no}")
     try:
         file = path.open("rb")
     except OSError as error:

@@ -110,6 +110,8 @@ def _source(name: str, wanted: str | _Moment) -> Source:
 
 
 def _plain(kind: Kind, value: Any, path: str) -> Any:
+    if kind is Kind.STRING and isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)  # many logs number their players
     return take(kind, value, path)
 
 
