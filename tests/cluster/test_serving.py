@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from questline_core.errors import BadInput, NotReady
-from questline_core.models.cluster import OWNER, ClusterHost
+from questline_core.models.cluster import OWNER, ClusterHost, open_cluster
 from questline_core.models.cluster_api import DEPLOYMENTS, SERVICES
 from questline_core.models.manifests import API_VERSION, DEPLOYMENT_MODE, KIND, spend_service
 from questline_core.models.moves import Patience, dark, drop, promote, rollback, shift
@@ -81,9 +81,9 @@ class Phases:
         self.moved[name] = (began, time.time())
 
 
-def version(revision: str) -> Manifest:
+def version(revision: str, *, name: str = "spend") -> Manifest:
     """Describe a version; two replicas, so that one may die."""
-    manifest = spend_service("spend", revision, f"pvc://models/spend/{revision}")
+    manifest = spend_service(name, revision, f"pvc://models/spend/{revision}")
     manifest["spec"]["predictor"]["minReplicas"] = 2
     return manifest
 
@@ -187,6 +187,31 @@ def test_all_clients_get_equal_answers(serving_v1: None) -> None:
     assert len(answers) == 5
     assert {json.dumps(answer) for answer in answers.values()} == {json.dumps(answers["HTTP, V1"])}
     assert (answers["HTTP, V1"]["revision"], answers["HTTP, V1"]["value"]) == ("v1", [1003.0, 4.0])
+
+
+def test_pods_run_as_the_account_of_the_address_and_a_promotion_restarts_none(host: ClusterHost) -> None:
+    account = "questline-rollout"
+    named = open_cluster(f"{NAMESPACE}?account={account}")
+    first, second = (version(one, name="accounted") for one in ("v1", "v2"))
+    try:
+        dark(named, first, patience=PATIENCE)
+        dark(named, second, patience=PATIENCE)
+        before = deployments_of("accounted")
+        promote(named, "accounted", "v2", patience=PATIENCE)
+        after = deployments_of("accounted")
+    finally:
+        kubectl("delete", "isvc", "accounted")
+
+    accounts = {one["spec"]["template"]["spec"]["serviceAccountName"] for one in before.values()}
+    assert accounts == {account}
+    assert {name: one["spec"]["template"] for name, one in before.items()} == {
+        name: one["spec"]["template"] for name, one in after.items()
+    }
+
+
+def deployments_of(name: str) -> dict[str, Any]:
+    told = kubectl("get", "deployments", "-l", f"serving.kserve.io/inferenceservice={name}", "-o", "json")
+    return {one["metadata"]["name"]: one for one in json.loads(told)["items"]}
 
 
 def test_kubectl_takes_the_manifests_as_they_are(host: ClusterHost) -> None:

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 import yaml
@@ -283,6 +284,15 @@ def test_the_gateway_asks_both_models_where_kserve_serves_them() -> None:
 
     assert told["QUESTLINE_SPEND_ADDRESS"] == "kserve:questline"
     assert told["QUESTLINE_CHURN_ADDRESS"] == f"{service}.questline:8081"
+
+
+def test_models_are_served_as_an_account_that_the_chart_makes(objects: list[dict[str, Any]]) -> None:
+    accounts = {made["metadata"]["name"] for made in objects if made["kind"] == "ServiceAccount"}
+    (trigger,) = (container for name, container in containers(objects) if name == "game-trigger")
+    (host,) = (one["value"] for one in trigger["env"] if one["name"] == "QUESTLINE_MODEL_HOST")
+
+    assert host.startswith("kserve:questline?")
+    assert dict(parse_qsl(host.partition("?")[2]))["account"] in accounts
 
 
 def test_the_charts_own_test_is_there_where_it_needs_no_key(objects: list[dict[str, Any]]) -> None:

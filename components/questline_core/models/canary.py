@@ -17,7 +17,7 @@ from questline_core.models.manifests import Service, service_of
 from questline_core.models.port import Manifest
 
 WHOLE_PERCENT = 100
-_SCALING = ("minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "autoScaling")
+_OF_PLACE = ("minReplicas", "maxReplicas", "scaleTarget", "scaleMetric", "autoScaling", "serviceAccountName")
 """Fields that belong to a place and not to a revision: KServe takes all but the first of the stable one only."""
 
 
@@ -103,7 +103,7 @@ def with_stable(manifest: Manifest, revision: str) -> Manifest:
     if stable["name"] == revision:
         return manifest
     chosen = _find(manifest, revision)["predictor"]
-    place = {key: stable[key] for key in _SCALING if key in stable}
+    place = {key: stable[key] for key in _OF_PLACE if key in stable}
     others = [one for one in _canaries(manifest) if one["predictor"]["name"] != revision]
     swapped = {**manifest, "spec": {**manifest["spec"], "predictor": _placed(chosen, place)}}
     return _with(swapped, [_canary(stable, 0, minimum=1), *others])
@@ -172,8 +172,8 @@ def _canary(predictor: Mapping[str, Any], percent: int, *, minimum: int) -> dict
     return {"trafficPercent": percent, "predictor": _placed(predictor, {"minReplicas": minimum})}
 
 
-def _placed(predictor: Mapping[str, Any], scaling: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in predictor.items() if key not in _SCALING} | dict(scaling)
+def _placed(predictor: Mapping[str, Any], place: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in predictor.items() if key not in _OF_PLACE} | dict(place)
 
 
 def _with(manifest: Manifest, canaries: Sequence[Mapping[str, Any]]) -> Manifest:

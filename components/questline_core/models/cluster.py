@@ -29,6 +29,8 @@ class ClusterHost:
     cluster: api.ClusterApi
     claim: Claim = NO_CLAIM
     """The volume that pods read models from. Callers name folders as they see them, pods as they do."""
+    account: str = ""
+    """The service account of pods whose manifest names none; it may have to read a bucket."""
 
     def apply(self, manifest: Manifest) -> None:
         """Declare the InferenceService by server-side apply, and clear away what KServe leaves of dropped revisions.
@@ -39,7 +41,7 @@ class ClusterHost:
         """
         revisions = declared(manifest)
         name = revisions[0].service.name
-        self.cluster.apply(api.SERVICES, dict(with_uris(manifest, self.claim.there)))
+        self.cluster.apply(api.SERVICES, _run_by(self.account, with_uris(manifest, self.claim.there)))
         wanted = {_object(name, one.service.revision) for one in revisions}
         for kind in (api.AUTOSCALERS, api.ROUTES):
             for left in self.cluster.find(kind):
@@ -142,10 +144,11 @@ class _Seen:
 
 
 def open_cluster(address: str) -> ClusterHost:
-    """Open the host at `NAMESPACE` or `NAMESPACE?context=CONTEXT&claim=CLAIM&root=FOLDER`.
+    """Open the host at `NAMESPACE` or `NAMESPACE?context=CONTEXT&claim=CLAIM&root=FOLDER&account=ACCOUNT`.
 
     Without a context the cluster is the one of KUBECONFIG, or the one that this process is a pod of. With a claim, the
-    folders below root, where this process has the claim mounted, are served from `pvc://CLAIM/…`.
+    folders below root, where this process has the claim mounted, are served from `pvc://CLAIM/…`. With an account, pods
+    whose manifest names none run as this service account of the namespace.
 
     Raises:
         BadInput: the namespace is no name of one, or the rest is not understood.
@@ -153,14 +156,21 @@ def open_cluster(address: str) -> ClusterHost:
     """
     namespace, _, told = address.partition("?")
     options = dict(parse_qsl(told))
-    known = options.keys() <= {"context", "claim", "root"} and ("claim" in options) == ("root" in options)
+    known = options.keys() <= {"context", "claim", "root", "account"} and ("claim" in options) == ("root" in options)
     if not known or bool(told) != bool(options):
         raise BadInput(
-            f"kserve:{address} is not understood; write kserve:NAMESPACE, and after it as needed ?context=CONTEXT or "
-            "?claim=CLAIM&root=FOLDER, joined by &"
+            f"kserve:{address} is not understood; write kserve:NAMESPACE, and after it as needed ?context=CONTEXT, "
+            "?claim=CLAIM&root=FOLDER or ?account=ACCOUNT, joined by &"
         )
     claim = Claim(options.get("claim", ""), options.get("root", ""))
-    return ClusterHost(api.connect(check_label("the namespace", namespace), options.get("context")), claim)
+    cluster = api.connect(check_label("the namespace", namespace), options.get("context"))
+    return ClusterHost(cluster, claim, options.get("account", ""))
+
+
+def _run_by(account: str, manifest: Manifest) -> dict[str, Any]:
+    """Let the pods of a manifest that names no service account have this one; canaries inherit the stable one's."""
+    named = {"serviceAccountName": account} if account else {}
+    return {**manifest, "spec": {**manifest["spec"], "predictor": named | manifest["spec"]["predictor"]}}
 
 
 def _settled(status: Mapping[str, Any], wanted: Sequence[Declared]) -> bool:

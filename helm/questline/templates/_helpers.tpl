@@ -39,7 +39,7 @@ capabilities:
 - name: QUESTLINE_HOME
   value: /var/questline
 - name: QUESTLINE_MODEL_HOST
-  value: kserve:{{ .Release.Namespace }}{{ if .Values.storage.enabled }}?claim={{ include "questline.claim" . }}&root=/var/questline{{ end }}
+  value: kserve:{{ .Release.Namespace }}?account=serving{{ if .Values.storage.enabled }}&claim={{ include "questline.claim" . }}&root=/var/questline{{ end }}
 {{- with .Values.addresses.broker }}
 - name: QUESTLINE_BROKER
   value: {{ . | quote }}

@@ -35,6 +35,16 @@ def test_no_move_takes_a_pod_from_the_stable_revision() -> None:
     assert own_pods(without(promoted, "v1")) == {"v2": 4}
 
 
+def test_who_serves_is_of_the_place_so_a_promotion_changes_no_pods_account() -> None:
+    first = version("v1")
+    first["spec"]["predictor"]["serviceAccountName"] = "serving"
+
+    promoted = with_stable(with_revision(first, version("v2")), "v2")["spec"]
+
+    assert promoted["predictor"]["serviceAccountName"] == "serving"
+    assert "serviceAccountName" not in promoted["canary"][0]["predictor"]
+
+
 def test_the_upper_bound_grows_with_the_lower_one() -> None:
     dark = with_revision(version("v1", maxReplicas=6), version("v2"))
 

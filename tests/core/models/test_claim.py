@@ -52,7 +52,9 @@ def test_all_revisions_are_renamed_and_the_manifest_is_else_the_same() -> None:
     assert with_uris(moved, HOME.here) == manifest
 
 
-@pytest.mark.parametrize("rest", ["?minikube", "?claim=home", "?root=/var", "?color=red", "?context=a&claim=b"])
+@pytest.mark.parametrize(
+    "rest", ["?minikube", "?claim=home", "?root=/var", "?color=red", "?context=a&claim=b", "?account="]
+)
 def test_an_address_that_is_half_told_is_refused(rest: str) -> None:
     with pytest.raises(BadInput, match="is not understood; write kserve:NAMESPACE"):
         open_model_host(f"kserve:models{rest}")
