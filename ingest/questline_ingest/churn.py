@@ -57,7 +57,7 @@ class RemoteLookup:
         """Look every player up by one request.
 
         Raises:
-            ModelUnavailable: reason timeout, unreachable, model_error or bad_answer.
+            ModelUnavailable: as `OpenInference`.
         """
         return await self._model.ask([{_PLAYER: player} for player in rows], timeout_s=timeout_s)
 

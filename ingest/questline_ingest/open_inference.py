@@ -28,7 +28,11 @@ CHANNEL_OPTIONS = (
     ("grpc.enable_http_proxy", 0),
 )
 
-_REASONS = {grpc.StatusCode.DEADLINE_EXCEEDED: "timeout", grpc.StatusCode.UNAVAILABLE: "unreachable"}
+_REASONS = {
+    grpc.StatusCode.DEADLINE_EXCEEDED: "timeout",
+    grpc.StatusCode.UNAVAILABLE: "unreachable",
+    grpc.StatusCode.NOT_FOUND: "no_model",
+}
 _DROPPED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 """How a question ends whose server goes away: the connection broke, or the server cancels what it has not begun."""
 _AGAIN_AFTER_S = (0.05, 0.15, 0.5, 0.5)
@@ -80,7 +84,7 @@ class OpenInference(Generic[_Answer]):
         """Answer every row by one request.
 
         Raises:
-            ModelUnavailable: reason timeout, unreachable, model_error or bad_answer.
+            ModelUnavailable: reason timeout, unreachable, no_model, model_error or bad_answer.
         """
         try:
             request = write_request(self._model, rows, version=self._version)

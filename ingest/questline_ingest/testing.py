@@ -31,6 +31,7 @@ from questline_ingest.server import PROCESS, Addresses, opened_gateway, running
 from questline_ingest.settings import GatewaySettings
 from questline_ingest.spend import OUTPUTS
 
+_Context = grpc.aio.ServicerContext[ModelInferRequest, ModelInferResponse]
 _numbers = count()
 
 
@@ -78,12 +79,14 @@ class ModelServer:
         asked: every request so far.
         answer: makes the response of a request; raising from it is an error of the model.
         slow_s: how long an answer takes, in seconds.
+        fails_with: the status with which questions end; None while they are answered.
     """
 
     def __init__(self) -> None:
         self.asked: list[ModelInferRequest] = []
         self.answer: Callable[[ModelInferRequest], ModelInferResponse] = an_answer
         self.slow_s = 0.0
+        self.fails_with: grpc.StatusCode | None = None
         self.address = "127.0.0.1:0"
         self._server: grpc.aio.Server | None = None
 
@@ -105,9 +108,11 @@ class ModelServer:
         if self._server:
             await self._server.stop(None)
 
-    async def _infer(self, request: ModelInferRequest, _context: object) -> ModelInferResponse:
+    async def _infer(self, request: ModelInferRequest, context: _Context) -> ModelInferResponse:
         self.asked.append(request)
         await asyncio.sleep(self.slow_s)
+        if self.fails_with:
+            await context.abort(self.fails_with, "as told")
         return self.answer(request)
 
 

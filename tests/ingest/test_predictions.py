@@ -208,6 +208,16 @@ async def test_a_model_that_talks_nonsense_costs_only_its_prediction(
     assert {(answer.spend.source, answer.spend.reason) for answer in response.answers} == {(pb.DEFAULT, reason)}
 
 
+async def test_a_server_without_the_model_is_told_from_a_model_that_fails(
+    stub: IngestAsyncStub, model: ModelServer
+) -> None:
+    model.fails_with = grpc.StatusCode.NOT_FOUND
+
+    response = await stub.Send(asking(an_event()))
+
+    assert (response.answers[0].outcome, response.answers[0].spend.reason) == (pb.ACCEPTED, "no_model")
+
+
 async def test_raw_outputs_that_are_cut_off_are_nonsense(stub: IngestAsyncStub, model: ModelServer) -> None:
     def cut(request: ModelInferRequest) -> ModelInferResponse:
         response = raw_floats(request)

@@ -101,14 +101,14 @@ class GameClient:
     def record(self, event: Event) -> bool:
         """Keep an event for sending; False when there is no consent, and then nothing of it is kept.
 
-        What the event does not say is filled in: an id, the time (by the gateway's clock once that is known, and by
-        this machine's in `client_time`), and the consent.
+        What the event does not say is filled in, in a copy of it: an id, the time (by the gateway's clock once that is
+        known, and by this machine's in `client_time`), and the consent.
 
         Raises:
             BadInput: the event is larger than any gateway takes.
             NotReady: the disk is full.
         """
-        return self._keep(event) is not None
+        return self._keep(self._completed(event)) is not None
 
     def predict(self, event: Event, model: pb.Model.ValueType, *, timeout_s: float, default: P) -> P:
         """Record an event, and ask a model about its player in the same call.
@@ -120,8 +120,10 @@ class GameClient:
             default: what to say when there is none in time, such as `pb.SpendPrediction(value=0)`.
 
         Returns:
-            The answer; or the default, marked with `source=DEFAULT` and why: no_consent, rejected, refused, no_answer.
+            The answer; or the default, marked with `source=DEFAULT` and why: no_consent, rejected, refused, no_answer,
+            or no_prediction where the gateway says nothing of players to this title.
         """
+        event = self._completed(event)
         number = self._keep(event, asking=True)
         if number is None:
             return _instead(default, "no_consent")
@@ -135,7 +137,8 @@ class GameClient:
             return _instead(default, "no_answer")
         field = pb.Model.Name(model).lower()
         if not answer.HasField(field):  # type: ignore[arg-type] # the name of a model is that of its field
-            return _instead(default, pb.Outcome.Name(answer.outcome).lower())
+            stored = answer.outcome in {pb.ACCEPTED, pb.DUPLICATE}
+            return _instead(default, "no_prediction" if stored else pb.Outcome.Name(answer.outcome).lower())
         found: P = getattr(answer, field)
         return found
 
@@ -177,7 +180,6 @@ class GameClient:
             if not self._queue.consent:
                 self._withheld += 1
                 return None
-            self._complete(event)
             data = event.SerializeToString()
             if len(data) > MAX_EVENT_BYTES:
                 raise BadInput(f"event {event.event_id!r} takes {len(data):,} bytes and may take {MAX_EVENT_BYTES:,}")
@@ -190,7 +192,9 @@ class GameClient:
                 self._changed.notify_all()
             return number
 
-    def _complete(self, event: Event) -> None:
+    def _completed(self, given: Event) -> Event:
+        event = Event()
+        event.CopyFrom(given)
         if not event.event_id:
             event.event_id = str(uuid4())
         if not event.HasField("client_time"):
@@ -199,6 +203,7 @@ class GameClient:
             event.event_timestamp = self._uploader.clock.now_us()
         if not event.HasField("consent"):
             event.consent.analytics = True
+        return event
 
     def _run(self) -> None:
         while True:

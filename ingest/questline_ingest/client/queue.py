@@ -69,7 +69,8 @@ class Queue:
             with suppress(AttributeError):
                 self._db.close()
             raise BadInput(
-                f"cannot use {path} as a queue of events ({error}); name a file that no other process uses"
+                f"cannot use {path} as a queue of events ({error}); "
+                "name a file that no other process uses, and remove one that is damaged"
             ) from None
         self.events = self.size_bytes = 0
         self._recount()

@@ -10,6 +10,7 @@ from typing import Self
 
 import grpc
 
+from questline_core.pb.telemetry_pb2 import Event
 from questline_ingest.client.game import GameClient
 from questline_ingest.client.uploading import Pace
 from questline_ingest.pb import ingest_pb2 as pb
@@ -38,6 +39,7 @@ class FakeGateway:
     Attributes:
         address: host:port while it runs.
         calls: of every call so far the time (monotonic), the ids of its events, and its metadata.
+        events: of all calls that it answered.
         failure: code, details and milliseconds of push-back with which calls fail; None while they are answered.
         bad: id of an event that makes its call fail.
         ahead_us: microseconds by which its clock is ahead.
@@ -47,6 +49,7 @@ class FakeGateway:
     def __init__(self) -> None:
         self.address = ""
         self.calls: list[tuple[float, list[str], dict[str, str]]] = []
+        self.events: list[Event] = []
         self.failure: tuple[grpc.StatusCode, str, int] | None = None
         self.bad = ""
         self.ahead_us = 0
@@ -83,6 +86,7 @@ class FakeGateway:
             await context.abort(code, details, ((PUSHBACK, str(pushback_ms)),))
         if self.bad in ids:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "cannot be read")
+        self.events.extend(request.events)
         context.set_trailing_metadata(((SERVER_TIME, str(time.time_ns() // 1000 + self.ahead_us)),))
         churn = CHURN if pb.CHURN in request.predict else None
         return pb.SendResponse(answers=[pb.Answer(event_id=one, outcome=pb.ACCEPTED, churn=churn) for one in ids])

@@ -56,6 +56,18 @@ async def test_an_event_gets_an_id_and_its_time_when_it_has_none(
     assert before <= event.event_timestamp <= time.time_ns() // 1000
 
 
+async def test_an_event_that_is_recorded_twice_is_two_events(address: str, queue_file: Path) -> None:
+    client = await opened(GameClient(address, queue_file, pace=QUICK))
+    shot = Event(event_name="shot", user_pseudo_id="ann")
+    for _ in range(2):
+        client.record(shot)
+    await asyncio.to_thread(client.flush, timeout_s=10)
+    await closed(client)
+
+    assert (client.tally.accepted, client.tally.duplicate) == (2, 0)
+    assert shot == Event(event_name="shot", user_pseudo_id="ann")
+
+
 async def test_a_batch_goes_when_it_is_full_by_count(address: str, broker: MemoryBroker, queue_file: Path) -> None:
     client = await opened(GameClient(address, queue_file, pace=replace(NEVER, batch_events=10)))
     for number in range(9):

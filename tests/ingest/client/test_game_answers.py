@@ -24,10 +24,11 @@ async def test_the_skew_of_the_clock_is_measured_and_new_events_get_the_right_ti
     assert client.clock_skew_s is None
     client.record(an_event("e0"))
     await until(lambda: client.clock_skew_s is not None)
-    event = Event(event_name="level_up", user_pseudo_id="ann")
-    client.record(event)
+    client.record(Event(event_name="level_up", user_pseudo_id="ann"))
     skew_s = client.clock_skew_s
+    await until(lambda: client.tally.accepted == 2)
     await closed(client)
+    event = fake.events[1]
 
     assert skew_s == pytest.approx(ahead_s, abs=5)
     assert (event.event_timestamp - event.client_time) / 1e6 == pytest.approx(ahead_s, abs=5)
@@ -89,6 +90,15 @@ async def test_a_rejected_event_has_no_prediction_but_the_default(address: str, 
     await closed(client)
 
     assert (said.value, said.reason, client.tally.rejected) == (7, "rejected", 1)
+
+
+async def test_a_title_that_is_told_nothing_of_players_gets_the_default(fake: FakeGateway, queue_file: Path) -> None:
+    client = await opened(GameClient(fake.address, queue_file, pace=QUICK))
+    default = pb.SpendPrediction(value=7)
+    said = await asyncio.to_thread(client.predict, an_event("e0"), pb.SPEND, timeout_s=5, default=default)
+    await closed(client)
+
+    assert (said.value, said.source, said.reason) == (7, pb.DEFAULT, "no_prediction")
 
 
 async def test_the_asynchronous_client_does_the_same(
