@@ -83,9 +83,9 @@ class PlatformSettings(BaseSettings):
     broker: str = ""
     """Address of the broker: `spool:FOLDER` or `pubsub:PROJECT/TOPIC/SUBSCRIPTION`."""
     warehouse: str = ""
-    """Address of the warehouse: `duckdb:FOLDER`."""
+    """Address of the warehouse: `duckdb:FOLDER` or `bigquery:PROJECT[/LOCATION]`."""
     model_host: str = ""
-    """Address of what serves the models: `folder:FOLDER`."""
+    """Address of what serves the models: `folder:FOLDER` or `kserve:NAMESPACE`."""
     model_store: str = ""
     """Folder or URL (fsspec) that holds MODEL/VERSION/."""
     title: str = Field(default="game", min_length=1, max_length=64)

@@ -1,1 +1,1 @@
-"""The broker: its port and its embedded adapter."""
+"""The broker: its port, and its adapters: a spool here, Pub/Sub in the cloud."""

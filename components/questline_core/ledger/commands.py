@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -155,11 +155,8 @@ def _ledger() -> Iterator[Ledger]:
     from questline_core.warehouse.port import open_warehouse
 
     settings = PlatformSettings.read()
-    warehouse = open_warehouse(settings.warehouse_url)
-    try:
+    with closing(open_warehouse(settings.warehouse_url)) as warehouse:
         yield Ledger(warehouse, settings.model_store_url)
-    finally:
-        warehouse.close()
 
 
 def _version_folder(model: str, revision: str) -> str:

@@ -1,1 +1,1 @@
-"""Models: the folder of one version, the host that serves them, and its embedded adapter."""
+"""Models: the store of their versions, and the host that serves them, a folder's or a cluster's."""

@@ -93,11 +93,11 @@ _HOSTS = {
 }
 
 
-def open_model_host(address: str, **options: Any) -> ModelHost:
+def open_model_host(address: str) -> ModelHost:
     """Open the model host at `folder:FOLDER` or `kserve:NAMESPACE`.
 
     In a cluster, pods read models from a URL, or from a volume that the pipeline has mounted too:
     `kserve:NAMESPACE?claim=questline-home&root=/var/questline` serves `/var/questline/models/spend/V` from
     `pvc://questline-home/models/spend/V`. `context=CONTEXT` names a cluster of the kubeconfig; a pod needs none.
     """
-    return open_adapter("model host", address, _HOSTS, **options)  # type: ignore[no-any-return]
+    return open_adapter("model host", address, _HOSTS)  # type: ignore[no-any-return]

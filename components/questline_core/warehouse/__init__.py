@@ -1,1 +1,1 @@
-"""The warehouse: its port, GoogleSQL on DuckDB, and its embedded adapter."""
+"""The warehouse: its port, and its adapters: GoogleSQL on DuckDB here, BigQuery in the cloud."""

@@ -10,6 +10,7 @@ import pyarrow as pa
 from questline_core.errors import BadInput
 
 _HUGEINT = pa.decimal128(38, 0)
+INT64 = range(-(2**63), 2**63)
 
 
 def fit(rows: pa.Table, schema: pa.Schema, table: str) -> pa.Table:
@@ -39,12 +40,22 @@ def _column(rows: pa.Table, field: pa.Field[Any], table: str) -> pa.ChunkedArray
     return column if column.type == field.type else column.cast(field.type)
 
 
+def check_key(rows: pa.Table, key: str) -> None:
+    """Make sure that every row has a key.
+
+    Raises:
+        BadInput: one has none.
+    """
+    if key not in rows.column_names or rows.column(key).null_count:
+        raise BadInput(f"every row needs a value in {key}, the key that keeps it from being stored twice")
+
+
 def same_type(one: pa.DataType, other: pa.DataType) -> bool:
     """Tell whether two types hold the same values: names of list items, null flags and metadata don't count."""
     if pa.types.is_list(one) and pa.types.is_list(other):
         return same_type(one.value_type, other.value_type)
     if pa.types.is_struct(one) and pa.types.is_struct(other):
-        left, right = _members(one), _members(other)
+        left, right = members(one), members(other)
         return [f.name for f in left] == [f.name for f in right] and all(
             same_type(a.type, b.type) for a, b in zip(left, right, strict=True)
         )
@@ -62,8 +73,9 @@ def only_adds(new: pa.Schema, old: pa.Schema) -> bool:
     return same_columns(pa.schema([*new][: len(old)]), old) and bool(added) and all(f.nullable for f in added)
 
 
-def _members(type_: pa.DataType) -> list[pa.Field[Any]]:
-    return [type_.field(i) for i in range(type_.num_fields)]
+def members(type_: pa.DataType) -> list[pa.Field[Any]]:
+    """List the fields of a struct."""
+    return [type_.field(index) for index in range(type_.num_fields)]
 
 
 def type_name(type_: pa.DataType) -> str:
@@ -71,8 +83,7 @@ def type_name(type_: pa.DataType) -> str:
     if pa.types.is_list(type_):
         return f"ARRAY<{type_name(type_.value_type)}>"
     if pa.types.is_struct(type_):
-        fields = (type_.field(i) for i in range(type_.num_fields))
-        return "STRUCT<" + ", ".join(f"{field.name} {type_name(field.type)}" for field in fields) + ">"
+        return "STRUCT<" + ", ".join(f"{field.name} {type_name(field.type)}" for field in members(type_)) + ">"
     if pa.types.is_timestamp(type_):
         return "TIMESTAMP" if type_.tz else "DATETIME"
     return _NAMES.get(type_) or str(type_).upper()
@@ -106,7 +117,7 @@ def _googlesql_type(type_: pa.DataType, name: str) -> pa.DataType:
     if pa.types.is_list(type_) or pa.types.is_large_list(type_):
         return pa.list_(_googlesql_type(type_.value_type, name))
     if pa.types.is_struct(type_):
-        return pa.struct([pa.field(f.name, _googlesql_type(f.type, f"{name}.{f.name}")) for f in _members(type_)])
+        return pa.struct([pa.field(f.name, _googlesql_type(f.type, f"{name}.{f.name}")) for f in members(type_)])
     raise BadInput(f"column {name} is {type_}, which the embedded warehouse does not have")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from datetime import date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -49,9 +50,8 @@ def sql(  # noqa: PLR0913 - each is an option of the command
     """Ask the warehouse in GoogleSQL, such as "SELECT COUNT(*) FROM telemetry.events"."""
     from questline_core.warehouse.port import open_warehouse
 
-    warehouse = open_warehouse(PlatformSettings.read().warehouse_url)
-    try:
-        text = _query_text(query, file)
+    text = _query_text(query, file)
+    with closing(open_warehouse(PlatformSettings.read().warehouse_url)) as warehouse:
         if text is None:
             from questline_core.warehouse.listing import list_tables
 
@@ -62,8 +62,6 @@ def sql(  # noqa: PLR0913 - each is an option of the command
                 print(_estimate_text(warehouse.estimate(text, **values)))
                 return
             found = warehouse.query(text, **values)
-    finally:
-        warehouse.close()
     _print(found, output, max_rows, tables=text is None)
 
 
@@ -88,12 +86,11 @@ def import_table(
     from questline_core.warehouse.load import load_source
     from questline_core.warehouse.port import open_warehouse
 
-    warehouse = open_warehouse(PlatformSettings.read().warehouse_url)
-    try:
-        with Console(stderr=True).status(f"reading {file}") as status:
-            rows = load_source(warehouse, table, file, schema=schema, replace=replace, tell=status.update)
-    finally:
-        warehouse.close()
+    with (
+        closing(open_warehouse(PlatformSettings.read().warehouse_url)) as warehouse,
+        Console(stderr=True).status(f"reading {file}") as status,
+    ):
+        rows = load_source(warehouse, table, file, schema=schema, replace=replace, tell=status.update)
     print(f"{rows:,} rows loaded into {table}")
 
 

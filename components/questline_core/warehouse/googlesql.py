@@ -16,13 +16,13 @@ from sqlglot.dialects.bigquery import BigQuery
 from sqlglot.errors import ErrorLevel, ParseError, TokenError, UnsupportedError
 
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import INT64
 from questline_core.warehouse.rewrite import place, rewrite
 from questline_core.warehouse.supported import SUPPORTED
 from questline_core.warehouse.unnest import Schemas, name_fields_of_elements
 from questline_core.warehouse.where import EMPTY, at, place_at, unclosed
 
 logging.getLogger("sqlglot").setLevel(logging.ERROR)  # what it cannot read is refused here, with place and reason
-_INT64 = range(-(2**63), 2**63)
 _OPERATORS: Mapping[str, type[exp.Expr]] = {
     "+": exp.Add,
     "-": exp.Sub,
@@ -45,20 +45,6 @@ class Question:
         """Find the places that name tables of the warehouse, not those that name a WITH clause."""
         clauses = {cte.alias for cte in self.tree.find_all(exp.CTE)}
         return [table for table in self.tree.find_all(exp.Table) if table.db or table.name not in clauses]
-
-    def table_names(self, known: Callable[[], Sequence[str]]) -> list[str]:
-        """Name the tables that are asked, each once.
-
-        Raises:
-            BadInput: a name is not among the known ones; lists similar ones.
-        """
-        places = {table_name(table): place(table) for table in self.tables()}
-        if places:
-            here = known()
-            for name, where in places.items():
-                if name not in here:
-                    raise BadInput(f"{where}: there is no table {name}{similar(name, here, 'the tables are')}")
-        return list(places)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +222,7 @@ def _value_type(name: str, value: Any) -> str | None:
         if len(kinds) > 1:
             raise BadInput(f"the parameter {name} is a list of different types")
         return f"{kinds.pop()}[]" if kinds else None
-    if type(value) not in _TYPES or (type(value) is int and value not in _INT64):
+    if type(value) not in _TYPES or (type(value) is int and value not in INT64):
         raise BadInput(f"the parameter {name} cannot be given to a query: {value!r} is no GoogleSQL value")
     return _TYPES[type(value)]
 

@@ -15,13 +15,12 @@ from typing import IO, Any
 import pyarrow as pa
 
 from questline_core.errors import BadInput
-from questline_core.warehouse.columns import type_name
+from questline_core.warehouse.columns import INT64, members, type_name
 from questline_core.warehouse.schemas import UTC_MICROS
 
 Convert = Callable[[Any], Any]
 _BATCH_ROWS = 10_000
 _SHOWN = 60
-_INT64 = range(-(2**63), 2**63)
 _WHOLE = re.compile(r"[+-]?\d+")
 
 
@@ -146,7 +145,7 @@ def _converter(type_: pa.DataType, path: str, *, nullable: bool = True) -> Conve
 
 def _inner_converter(type_: pa.DataType, path: str) -> Convert:
     if pa.types.is_struct(type_):
-        return _record_converter([type_.field(i) for i in range(type_.num_fields)], path)
+        return _record_converter(members(type_), path)
     if pa.types.is_list(type_):
         item = _converter(type_.value_type, path, nullable=False)
 
@@ -192,7 +191,7 @@ def _int64(value: Any) -> int:
     number = int(value) if isinstance(value, str) and _WHOLE.fullmatch(value) else value
     if isinstance(number, float) and number.is_integer():
         number = int(number)
-    if type(number) is not int or number not in _INT64:
+    if type(number) is not int or number not in INT64:
         raise ValueError
     return number
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from questline_core.errors import BadInput
+from questline_core.warehouse.columns import check_key
 from questline_core.warehouse.engine import hide_progress
 from questline_core.warehouse.manifest import Manifest
 
@@ -95,8 +95,7 @@ class KeyIndex:
         Raises:
             BadInput: a row has no key.
         """
-        if self._column not in rows.column_names or rows.column(self._column).null_count:
-            raise BadInput(f"every row needs a value in {self._column}, the key that keeps it from being stored twice")
+        check_key(rows, self._column)
         with self._database.cursor() as cursor:
             cursor.register("batch", rows.select([self._column]))
             hashes = self._hashes("batch", None, cursor)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from questline_core.adapters import open_adapter
+from questline_core.errors import BadInput
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +20,7 @@ REJECTS = "telemetry.rejects"
 PREDICTIONS = "telemetry.predictions"
 DAYS: Mapping[str, str] = {EVENTS: "event_date"}
 """The DATE column that divides a table of the project into days; others say it with PARTITION BY."""
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z0-9_]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,18 @@ class Estimate:
     usd: float
     basis: str
     """How the price comes about."""
+
+
+def parts_of(table: str) -> tuple[str, str]:
+    """Give the dataset and the own name of a table.
+
+    Raises:
+        BadInput: this is no name of one.
+    """
+    if not _NAME.fullmatch(table):
+        raise BadInput(f"{table!r} is no name of a table; write DATASET.TABLE with letters, digits and _")
+    dataset, _, name = table.partition(".")
+    return dataset, name
 
 
 class Warehouse(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +10,13 @@ from typing import TYPE_CHECKING
 from questline_core.durable import make_folder, put_in_place, sync
 from questline_core.errors import BadInput
 from questline_core.warehouse.manifest import MANIFEST, Manifest, read_manifest
+from questline_core.warehouse.port import parts_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from questline_core.warehouse.table import TableWriter
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z0-9_]+")
 _VIEW = "_view.sql"
 
 
@@ -75,10 +74,7 @@ class Store:
         Raises:
             BadInput: this is no name of a table.
         """
-        if not _NAME.fullmatch(table):
-            raise BadInput(f"{table!r} is no name of a table; write DATASET.TABLE with letters, digits and _")
-        dataset, _, name = table.partition(".")
-        return self.root / dataset / name
+        return self.root.joinpath(*parts_of(table))
 
     def writer(self, table: str) -> TableWriter:
         """Give what writes a table, which need not be there yet."""

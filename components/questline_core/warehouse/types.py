@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import pyarrow as pa
 from sqlglot import exp
 
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import members
 
 _SCALARS: tuple[tuple[exp.DType, pa.DataType, str], ...] = (
     (exp.DType.BIGINT, pa.int64(), "BIGINT"),
@@ -49,15 +49,10 @@ def duckdb_type(type_: pa.DataType) -> str:
     if pa.types.is_list(type_):
         return f"{duckdb_type(type_.value_type)}[]"
     if pa.types.is_struct(type_):
-        return f"STRUCT({', '.join(f'{_quoted(field.name)} {duckdb_type(field.type)}' for field in fields_of(type_))})"
+        return f"STRUCT({', '.join(f'{_quoted(field.name)} {duckdb_type(field.type)}' for field in members(type_))})"
     if type_ not in _TO_DUCKDB:
         raise BadInput(f"GoogleSQL has no type for {type_}")
     return _TO_DUCKDB[type_]
-
-
-def fields_of(type_: pa.DataType) -> list[pa.Field[Any]]:
-    """List the fields of a struct."""
-    return [type_.field(index) for index in range(type_.num_fields)]
 
 
 def _quoted(name: str) -> str:

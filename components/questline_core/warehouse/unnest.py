@@ -14,8 +14,9 @@ import pyarrow as pa
 from sqlglot import exp
 
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import members
 from questline_core.warehouse.rewrite import place
-from questline_core.warehouse.types import arrow_type, fields_of
+from questline_core.warehouse.types import arrow_type
 
 Columns: TypeAlias = "Mapping[str, pa.DataType | None]"
 Schemas: TypeAlias = Callable[[exp.Table], "Columns | None"]
@@ -224,7 +225,7 @@ class _Scope:
                     item = type_.value_type if type_ is not None and pa.types.is_list(type_) else None
                     known = {_element(source): item}
                     if item is not None and pa.types.is_struct(item):
-                        known = {field.name: field.type for field in fields_of(item)} | known
+                        known = {field.name: field.type for field in members(item)} | known
                 else:
                     known = dict(self._columns(source) or {})
                     if len(names) > 1 and source.alias_or_name.lower() == names[0].lower():
@@ -299,13 +300,13 @@ def _lower(names: Iterable[str]) -> set[str]:
 
 
 def _names(type_: pa.DataType) -> list[str]:
-    return [field.name for field in fields_of(type_)]
+    return [field.name for field in members(type_)]
 
 
 def _field_type(type_: pa.DataType | None, name: str) -> pa.DataType | None:
     if type_ is None or not pa.types.is_struct(type_):
         return None
-    return next((field.type for field in fields_of(type_) if field.name.lower() == name.lower()), None)
+    return next((field.type for field in members(type_) if field.name.lower() == name.lower()), None)
 
 
 def _field_name(field: exp.Expr) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 
 import pyarrow as pa
@@ -128,11 +129,22 @@ def test_a_view_is_asked_like_a_table(filled: EmbeddedWarehouse) -> None:
         filled.query("SELECT * FROM game.w")
 
 
-def test_a_view_that_asks_itself_is_refused(filled: EmbeddedWarehouse) -> None:
+@pytest.mark.parametrize("ask", [EmbeddedWarehouse.query, EmbeddedWarehouse.estimate])
+def test_views_that_ask_each_other_in_a_ring_are_told(
+    filled: EmbeddedWarehouse, ask: Callable[[EmbeddedWarehouse, str], object]
+) -> None:
     filled.query("CREATE VIEW game.v AS SELECT a FROM game.t; CREATE VIEW game.w AS SELECT a FROM game.v")
-    filled.query("DROP VIEW game.v")
-    with pytest.raises(BadInput, match=r"no table game\.v"):
-        filled.query("CREATE VIEW game.v AS SELECT a FROM game.w")
+    filled.query("CREATE OR REPLACE VIEW game.v AS SELECT a FROM game.w")
+
+    with pytest.raises(BadInput, match=r"the view game\.v asks itself"):
+        ask(filled, "SELECT a FROM game.v")
+
+
+def test_a_view_may_be_asked_many_times_in_one_query(filled: EmbeddedWarehouse) -> None:
+    filled.query("CREATE VIEW game.v AS SELECT a FROM game.t")
+    everywhere = " UNION ALL ".join(["SELECT a FROM game.v"] * 20)
+
+    assert filled.query(everywhere).num_rows == 20 * filled.describe("game.t").rows
 
 
 def test_tables_of_one_wildcard_have_the_columns_of_the_newest(warehouse: EmbeddedWarehouse) -> None:

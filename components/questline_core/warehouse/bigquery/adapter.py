@@ -22,9 +22,8 @@ from questline_core.warehouse.bigquery.settings import BigQuerySettings
 from questline_core.warehouse.bigquery.shapes import fields_of, path, schema_of, shaped
 from questline_core.warehouse.bigquery.writes import StreamWriter
 from questline_core.warehouse.columns import fit, only_adds, same_columns
-from questline_core.warehouse.port import Appended, Description, Estimate
+from questline_core.warehouse.port import Appended, Description, Estimate, parts_of
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\.[A-Za-z0-9_]+")
 _COLUMN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _PROJECT = re.compile(r"(?P<project>[a-z][a-z0-9.:-]{4,60}[a-z0-9])(?:/(?P<location>[A-Za-z0-9-]+))?")
 _FORMATS = {".parquet": "PARQUET", ".ndjson": "NEWLINE_DELIMITED_JSON", ".jsonl": "NEWLINE_DELIMITED_JSON",
@@ -217,9 +216,7 @@ class BigQueryWarehouse:
                 return None
 
     def _reference(self, table: str, partition: str = "") -> bigquery.TableReference:
-        if not _NAME.fullmatch(table):
-            raise BadInput(f"{table!r} is no name of a table; write DATASET.TABLE with letters, digits and _")
-        dataset, _, name = table.partition(".")
+        dataset, name = parts_of(table)
         return bigquery.TableReference(bigquery.DatasetReference(self._project, dataset), name + partition)
 
 

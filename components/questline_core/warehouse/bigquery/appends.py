@@ -20,11 +20,11 @@ import pyarrow as pa
 from google.cloud import bigquery
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from questline_core.errors import BadInput
 from questline_core.warehouse.bigquery.failures import is_conflict
 from questline_core.warehouse.bigquery.jobs import Jobs
 from questline_core.warehouse.bigquery.shapes import path, quoted
 from questline_core.warehouse.bigquery.writes import StreamWriter
+from questline_core.warehouse.columns import check_key
 
 STAGING = "_questline_"
 """Tables whose name begins so hold rows on their way; they belong to the table that the name goes on with."""
@@ -97,8 +97,7 @@ def first_of_each(rows: pa.Table, key: str) -> pa.Table:
     Raises:
         BadInput: a row has no key.
     """
-    if key not in rows.column_names or rows.column(key).null_count:
-        raise BadInput(f"every row needs a value in {key}, the key that keeps it from being stored twice")
+    check_key(rows, key)
     numbered = pa.table({"key": rows.column(key), "row": pa.array(range(rows.num_rows), pa.int64())})
     first = numbered.group_by("key").aggregate([("row", "min")]).column("row_min").sort()
     return rows if len(first) == rows.num_rows else rows.take(first)

@@ -11,8 +11,8 @@ from typing import Any
 from google.cloud import bigquery
 
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import INT64
 
-_INT64 = range(-(2**63), 2**63)
 _SCALARS: Mapping[type, str] = {
     bool: "BOOL",
     int: "INT64",
@@ -90,7 +90,7 @@ def _scalar_type(name: str, value: Any) -> str:
     if isinstance(value, Decimal) and value.is_finite():
         return _decimal_type(value)
     kind = _SCALARS.get(type(value))
-    if kind is None or (type(value) is int and value not in _INT64):
+    if kind is None or (type(value) is int and value not in INT64):
         raise BadInput(f"the parameter {name} cannot be given to a query: {value!r} is no GoogleSQL value")
     return kind
 

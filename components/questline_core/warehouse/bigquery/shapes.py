@@ -10,7 +10,7 @@ from google.cloud import bigquery
 
 from questline_core.errors import BadInput
 from questline_core.events.schema import TABLES, arrow_schema, bigquery_schema
-from questline_core.warehouse.columns import same_columns
+from questline_core.warehouse.columns import members, same_columns
 from questline_core.warehouse.port import DAYS, EVENTS, PREDICTIONS, REJECTS
 from questline_core.warehouse.schemas import TYPES
 
@@ -94,12 +94,8 @@ def _plain(type_: pa.DataType) -> pa.DataType:
     if pa.types.is_list(type_):
         return pa.list_(_plain(type_.value_type))
     if pa.types.is_struct(type_):
-        return pa.struct([pa.field(field.name, _plain(field.type)) for field in _members(type_)])
+        return pa.struct([pa.field(field.name, _plain(field.type)) for field in members(type_)])
     return type_
-
-
-def _members(type_: pa.DataType) -> list[pa.Field[Any]]:
-    return [type_.field(index) for index in range(type_.num_fields)]
 
 
 def _to_field(field: pa.Field[Any]) -> bigquery.SchemaField:
@@ -107,7 +103,7 @@ def _to_field(field: pa.Field[Any]) -> bigquery.SchemaField:
     if pa.types.is_list(type_):
         type_, mode = type_.value_type, "REPEATED"
     if pa.types.is_struct(type_):
-        return bigquery.SchemaField(field.name, "RECORD", mode, fields=[_to_field(part) for part in _members(type_)])
+        return bigquery.SchemaField(field.name, "RECORD", mode, fields=[_to_field(part) for part in members(type_)])
     if pa.types.is_timestamp(type_):
         return bigquery.SchemaField(field.name, "TIMESTAMP" if type_.tz else "DATETIME", mode)
     for is_kind, name in _BIGQUERY:

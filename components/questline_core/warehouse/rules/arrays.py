@@ -37,11 +37,16 @@ def _array_agg(node: exp.ArrayAgg) -> Node:
     if isinstance(node.find_ancestor(exp.Window, exp.Select), exp.Window):
         raise refused("ARRAY_AGG(… LIMIT or IGNORE NULLS) OVER (…)")
     if ignore:
-        value = kept.this if isinstance(kept, exp.Order) else kept
-        value = value.expressions[0] if isinstance(value, exp.Distinct) else value
-        present = exp.Not(this=exp.Is(this=operand(value.copy()), expression=exp.Null()))
-        items = exp.Filter(this=items, expression=exp.Where(this=present))
+        items = _present(items, kept)
     return items if limit is None else call("list_slice", items, 1, limit)
+
+
+def _present(items: Node, kept: Node) -> Node:
+    """Leave NULL out of what an aggregate gathers."""
+    value = kept.this if isinstance(kept, exp.Order) else kept
+    value = value.expressions[0] if isinstance(value, exp.Distinct) else value
+    present = exp.Not(this=exp.Is(this=operand(value.copy()), expression=exp.Null()))
+    return exp.Filter(this=items, expression=exp.Where(this=present))
 
 
 def _nulls(node: exp.IgnoreNulls | exp.RespectNulls) -> Node:
@@ -68,10 +73,7 @@ def _string_agg(node: exp.GroupConcat) -> Node:
     if isinstance(node.find_ancestor(exp.Window, exp.Select), exp.Window):
         raise refused("STRING_AGG(… LIMIT n) OVER (…)")
     kept, limit = node.this.this, node.this.expression
-    value = kept.this if isinstance(kept, exp.Order) else kept
-    value = value.expressions[0] if isinstance(value, exp.Distinct) else value
-    present = exp.Not(this=exp.Is(this=operand(value.copy()), expression=exp.Null()))
-    items = exp.Filter(this=call("list", kept), expression=exp.Where(this=present))
+    items = _present(call("list", kept), kept)
     return call("array_to_string", call("list_slice", items, 1, limit), node.args.get("separator") or ",")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import ChainMap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -13,11 +13,13 @@ import pyarrow as pa
 from sqlglot import exp
 
 from questline_core.errors import BadInput
+from questline_core.warehouse.columns import members
 from questline_core.warehouse.engine import Engine
 from questline_core.warehouse.googlesql import Question, Variable, checked, parse, similar, table_name, translate
 from questline_core.warehouse.rewrite import place
 from questline_core.warehouse.statements import models
 from questline_core.warehouse.statements.catalog import PREFIX, information
+from questline_core.warehouse.statements.script import Piece
 from questline_core.warehouse.store import Store
 from questline_core.warehouse.types import duckdb_type
 from questline_core.warehouse.unnest import name_fields_of_elements
@@ -54,15 +56,18 @@ class Reader:
         for call in calls or self.calls:
             clauses = models.visible_clauses(question.tree, call.relation)
             ask = partial(self._ask_within, clauses=clauses, found=dict(found))
-            asked = models.Asked(
-                text=call.text,
-                place=call.place,
-                root=self.store.root,
-                query=ask,
-                version=lambda table: self.store.manifest(table).content_version,
-            )
-            found[call.relation] = models.hook(call.place).call(asked)
+            found[call.relation] = models.hook(call.place).call(self.asked(call, ask))
         return self._run(question, found, target)
+
+    def asked(self, what: Piece | models.Call, query: Callable[[str], pa.Table]) -> models.Asked:
+        """Put a statement or a call for BigQuery ML together with what it may ask of this warehouse."""
+        return models.Asked(
+            text=what.text,
+            place=what.place,
+            root=self.store.root,
+            query=query,
+            version=lambda table: self.store.manifest(table).content_version,
+        )
 
     def value(self, tree: exp.Expr, text: str) -> tuple[Any, pa.DataType]:
         """Compute the value of an expression."""
@@ -111,7 +116,8 @@ class _Scan:
         self._reader, self._store, self._target = reader, reader.store, target
         self._relations = relations
         self._wants_suffix = any(column.name.upper() == _SUFFIX for column in question.tree.find_all(exp.Column))
-        self._views = 0
+        self._open = list[str]()
+        """The views that are written out now, outer ones first."""
         self.used = dict[str, pa.Table]()
         """The tables in memory that the query reads."""
 
@@ -179,9 +185,9 @@ class _Scan:
         return select.from_(source)
 
     def _view(self, name: str) -> exp.Query:
-        self._views += 1
-        if self._views > _DEEP:
-            raise BadInput(f"the view {name} asks itself, or views lie more than {_DEEP} deep; leave one out")
+        if name in self._open:
+            raise BadInput(f"the view {name} asks itself; put another query in its place")
+        self._open.append(name)
         try:
             question = parse(self._store.view(name))
             name_fields_of_elements(question.tree, self.columns)
@@ -189,6 +195,8 @@ class _Scan:
                 table.replace(self(table))
         except BadInput as error:
             raise BadInput(f"in the view {name}: {error}") from None
+        finally:
+            self._open.pop()
         return question.tree
 
     def _wildcard(self, table: exp.Table, prefix: str) -> exp.Subquery:
@@ -223,16 +231,12 @@ class _Scan:
         return exp.Select(expressions=columns).from_(exp.Subquery(this=self._files(name)))
 
 
-_DEEP = 16
-
-
 def _widens(held: pa.DataType, wanted: pa.DataType) -> bool:
     if pa.types.is_list(held) and pa.types.is_list(wanted):
         return _widens(held.value_type, wanted.value_type)
     if pa.types.is_struct(held) and pa.types.is_struct(wanted):
-        names = {wanted.field(index).name: wanted.field(index).type for index in range(wanted.num_fields)}
-        parts = (held.field(index) for index in range(held.num_fields))
-        return all(_widens(part.type, names[part.name]) for part in parts if part.name in names)
+        types = {part.name: part.type for part in members(wanted)}
+        return all(_widens(part.type, types[part.name]) for part in members(held) if part.name in types)
     return held == wanted
 
 

@@ -99,7 +99,7 @@ class _Script:
 
     def _statement(self, piece: Piece) -> None:
         if models.is_about_models(piece.words):
-            self.rows = models.hook(piece.place).run(self._asked(piece))
+            self.rows = models.hook(piece.place).run(self._reader.asked(piece, self._reader.ask))
             return
         if piece.words[0] in _QUERIES:
             self.rows = self._reader.ask(piece.text)
@@ -111,15 +111,6 @@ class _Script:
             raise BadInput(f"{piece.place}: the embedded warehouse does not run {piece.words[0]}; it runs {_ALLOWED}")
         do(replace(self._reader, calls=calls), text, tree)
         self.rows = pa.table({})
-
-    def _asked(self, piece: Piece) -> models.Asked:
-        return models.Asked(
-            text=piece.text,
-            place=piece.place,
-            root=self._reader.store.root,
-            query=self._reader.ask,
-            version=lambda table: self._reader.store.manifest(table).content_version,
-        )
 
     def _declare(self, part: Declare) -> None:
         if part.value is not None:

@@ -16,7 +16,7 @@ def bytes_asked(store: Store, sql: str) -> int:
     """Add up the sizes of all files of the tables that a query names, each once.
 
     Raises:
-        BadInput: it is no query, it asks a model, or a table is not there.
+        BadInput: it is no query, it asks a model, a table is not there, or a view asks itself.
     """
     _, calls = models.take_out(sql)
     if calls:
@@ -24,12 +24,14 @@ def bytes_asked(store: Store, sql: str) -> int:
     return sum(Path(file).stat().st_size for table in set(_asked(store, sql)) for file in store.files(table))
 
 
-def _asked(store: Store, sql: str) -> Iterator[str]:
+def _asked(store: Store, sql: str, inside: frozenset[str] = frozenset()) -> Iterator[str]:
     tables, views = store.tables(), store.views()
     for table in parse(sql).tables():
         name = table_name(table)
         if name in views:
-            yield from _asked(store, store.view(name))
+            if name in inside:
+                raise BadInput(f"{place(table)}: the view {name} asks itself; put another query in its place")
+            yield from _asked(store, store.view(name), inside | {name})
             continue
         matching = [known for known in tables if known == name or (name[-1] == "*" and known.startswith(name[:-1]))]
         if not matching:
