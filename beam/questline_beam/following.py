@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Self
 
 import structlog
@@ -49,9 +48,7 @@ class Following:
 
     def finish(self) -> None:
         """Refresh what waits, once more, and end."""
-        with self._news:
-            self._ending = True
-            self._news.notify()
+        self._end()
         self._thread.join()
         if self._waiting is None or self._waiting:
             self._refresh_waiting()
@@ -60,11 +57,14 @@ class Following:
         self._thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        self._thread.join(LONGEST_END_S)
+
+    def _end(self) -> None:
         with self._news:
             self._ending = True
             self._news.notify()
-        self._thread.join(LONGEST_END_S)
 
     def _follow(self) -> None:
         while True:

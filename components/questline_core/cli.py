@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points, version
 from typing import Annotated, Any
 
@@ -84,9 +85,14 @@ def root(
 
 
 def main() -> None:
+    """Run `questline`."""
+    run(questline, "questline")
+
+
+def run(app: typer.Typer, name: str, arguments: Sequence[str] | None = None) -> None:
     """Run a command; an error of ours is one sentence on standard error and exit code 1, never a stack trace."""
     try:
-        questline()
+        app(arguments, prog_name=name)
     except QuestlineError as error:
-        print(f"questline: {error}", file=sys.stderr)  # noqa: T201 - what a person reads
+        print(f"{name}: {error}", file=sys.stderr)  # noqa: T201 - what a person reads
         sys.exit(1)

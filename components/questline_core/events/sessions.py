@@ -52,6 +52,17 @@ _FIELDS: list[pa.Field[Any]] = [
     pa.field("is_test", pa.bool_()),
 ]
 SESSION_SCHEMA = pa.schema(_FIELDS)
+_AS_THEY_ARE = (
+    "title",
+    "user_pseudo_id",
+    "events",
+    "engagement_ms",
+    "platform",
+    "country",
+    "app_version",
+    "is_test",
+)
+"""Columns that a session has under the same name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,15 +217,3 @@ def session_rows(sessions: Sequence[Session]) -> pa.Table:
         "session_date": started.cast(pa.date32()),
     }
     return pa.table([pa.array(arrays[field.name], field.type) for field in SESSION_SCHEMA], schema=SESSION_SCHEMA)
-
-
-_AS_THEY_ARE = (
-    "title",
-    "user_pseudo_id",
-    "events",
-    "engagement_ms",
-    "platform",
-    "country",
-    "app_version",
-    "is_test",
-)

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from questline_core.errors import QuestlineError
+from questline_core.cli import run
 from questline_core.ledger.commands import revisions
 
 
 def main() -> None:
     """Run a sub-command of `questline revisions`, such as `kubectl questline list`."""
-    try:
-        revisions([*_host(), *sys.argv[1:]], prog_name="kubectl questline")
-    except QuestlineError as error:
-        print(f"kubectl questline: {error}", file=sys.stderr)  # noqa: T201 - what a person reads
-        sys.exit(1)
+    run(revisions, "kubectl questline", [*_host(), *sys.argv[1:]])
 
 
 def _host() -> list[str]:
