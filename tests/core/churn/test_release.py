@@ -98,6 +98,9 @@ def test_the_page_shows_all_models_and_explains_players(trained: tuple[Warehouse
 
     assert [one["probability"] for one in explained] == sorted(one["probability"] for one in explained)
     assert all(len(one["attributions"]) == 3 for one in explained)
+    strongest = [one["attributions"][0] for one in (explained[0], explained[-1])]
+    assert [each["feature"] for each in strongest] == ["cnt_post_score"] * 2
+    assert strongest[0]["attribution"] < 0 < strongest[1]["attribution"]  # keen players stay, the others leave
     for text in (*models.KINDS, explained[0]["user_pseudo_id"], "cnt_post_score"):
         assert text in html
 
