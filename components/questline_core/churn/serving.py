@@ -37,6 +37,9 @@ def serve(host: ModelHost, uri: str, generation: str, *, patience_s: float = 60.
         if status.ready and ask(host, [_NOBODY])[0]["generation"] == generation:
             return generation
         if time.monotonic() > deadline:
+            if not status.ready:
+                waits = next((one.waits_for for one in status.revisions if one.stable), "")
+                raise NotReady(f"the lookup is not ready after {patience_s:g} s: {waits or 'it loads still'}")
             raise NotReady(
                 f"the lookup does not answer from {generation} after {patience_s:g} s; see the log of the serving "
                 "process, which refuses generations that are damaged or signed with another key"

@@ -44,6 +44,11 @@ def waits_for(called: str, deployment: Mapping[str, Any], pods: Sequence[Mapping
         for condition in pod.get("status", {}).get("conditions", []):
             if condition["type"] == "PodScheduled" and condition["status"] == "False":
                 return f"a node for the pod {pod['metadata']['name']}: {condition.get('message', '')}"
+    for pod in pods:
+        for one in _containers(pod):
+            if reason := one.get("state", {}).get("waiting", {}).get("reason"):
+                name = pod["metadata"]["name"]
+                return f"the pod {name}, which is in {reason}; its events say for what: kubectl describe pod {name}"
     return f"a pod of the Deployment {called} to become ready"
 
 
