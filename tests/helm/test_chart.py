@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import pytest
 import yaml
 
 from questline_core.models.manifests import LOOKUP, lookup_service
+from questline_pipelines.trigger.settings import TriggerSettings
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "helm" / "questline"
 CLOUD = ("--set=addresses.broker=pubsub:game/events", "--set=addresses.warehouse=bigquery:game/EU")
+IDENTITY = "iam.gke.io/gcp-service-account"
 LOAD = "--set=load.enabled=true"
 PRESETS = {"laptop": (LOAD,), "autopilot": (LOAD, *CLOUD), "production": CLOUD}
 EVERYTHING = ("--set=monitoring.podMonitoring=true", "--set=monitoring.dashboards=true")
@@ -293,6 +296,24 @@ def test_models_are_served_as_an_account_that_the_chart_makes(objects: list[dict
 
     assert host.startswith("kserve:questline?")
     assert dict(parse_qsl(host.partition("?")[2]))["account"] in accounts
+
+
+def test_the_values_of_the_walk_through_make_a_chart_whose_trigger_trains_elsewhere_and_takes_pushes(
+    tmp_path: Path,
+) -> None:
+    page = (ROOT / "docs" / "install.md").read_text()
+    mine = tmp_path / "mine.yaml"
+    mine.write_text(textwrap.dedent(page.partition("`mine.yaml`:\n")[2].partition("\n   and install:")[0]))
+    done = template(f"--values={CHART}/values-autopilot.yaml", f"--values={mine}")
+    made = [document for document in yaml.safe_load_all(done.stdout) if document]
+    (trigger,) = (container for name, container in containers(made) if name == "game-trigger")
+    tied = {one["metadata"]["name"] for one in made if one["metadata"].get("annotations", {}).keys() & {IDENTITY}}
+
+    assert done.returncode == 0, done.stderr
+    assert tied == {"gateway", "serving", "trigger", "pipeline"}
+    settings = TriggerSettings.model_fields.keys()
+    told = {one["name"].removeprefix("QUESTLINE_").lower() for one in trigger["env"] if one["name"] != "LOGNAME"}
+    assert {"kfp_endpoint", "kfp_image", "trigger_audience", "trigger_account"} <= told <= settings
 
 
 def test_the_charts_own_test_is_there_where_it_needs_no_key(objects: list[dict[str, Any]]) -> None:

@@ -16,7 +16,7 @@ variable "domain" {
 }
 
 variable "trigger_url" {
-  description = "Address of the trigger service, once the chart is installed."
+  description = "Address of the trigger service, https://HOST/push, once the chart is installed."
   type        = string
   default     = null
 }

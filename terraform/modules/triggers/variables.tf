@@ -14,7 +14,7 @@ variable "name" {
 }
 
 variable "trigger_url" {
-  description = "Address of the trigger service, https://HOST/push; its host is the audience of the tokens."
+  description = "Address of the trigger service, https://HOST/push; the whole of it is the audience of the tokens."
   type        = string
 
   validation {
