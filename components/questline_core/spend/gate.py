@@ -59,7 +59,8 @@ def judge(evaluation: Evaluation, champion: Evaluation | None, *, strict: bool =
     ]
     if champion is not None:
         findings.append(_as_good_as(evaluation, champion))
-    ship, reasons = all(one.passed for one in findings), tuple(one.reason for one in findings)
+    ship = all(one.passed for one in findings)
+    reasons = tuple(one.reason if one.passed else f"Against it: {one.reason}" for one in findings)
     if not override:
         return Verdict(ship=ship, reasons=reasons)
     when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"

@@ -109,7 +109,7 @@ def test_too_few_spends_to_judge_by_do_not_ship(good: Evaluation) -> None:
     few = replace(good, positives=12)
 
     assert reason(few, None, "Only") == (
-        "Only 3,000 examples of later days, 12 of them with spend: too few to judge by, 500 and 30 are needed."
+        "Against it: Only 3,000 examples of later days, 12 of them with spend: too few to judge by, 500 and 30 are needed."
     )
 
 
