@@ -88,7 +88,8 @@ def calibration(groups: Mapping[str, Sequence[Bin]]) -> list[Any]:
             x=[one.predicted for one in bins],
             y=[one.actual for one in bins],
             error_y={
-                "array": [1.96 * (one.actual * (1 - one.actual) / one.rows) ** 0.5 for one in bins],
+                "array": [_by_chance(one)[1] - one.actual for one in bins],
+                "arrayminus": [one.actual - _by_chance(one)[0] for one in bins],
                 "thickness": 1,
             },
             mode="markers+lines",
@@ -98,6 +99,13 @@ def calibration(groups: Mapping[str, Sequence[Bin]]) -> list[Any]:
     ]
     most = max((max(one.predicted, one.actual) for bins in groups.values() for one in bins), default=1.0)
     return [*lines, guide([0, most], [0, most], "exact")]
+
+
+def _by_chance(one: Bin) -> tuple[float, float]:
+    """Give the 95 % interval of Wilson: it lies within 0 and 1, and has a width where nobody did or everybody."""
+    wide = 1.96**2 / one.rows
+    middle, half = one.actual + wide / 2, (wide * (one.actual * (1 - one.actual) + wide / 4)) ** 0.5
+    return (middle - half) / (1 + wide), (middle + half) / (1 + wide)
 
 
 def _row(cells: Iterable[str], tag: str = "td") -> str:

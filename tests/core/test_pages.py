@@ -8,6 +8,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
+from scipy.stats import binomtest
 
 from questline_core.pages import calibration, figure, fill, guide, page, table, tiles
 from questline_core.spend.metrics import Bin
@@ -40,7 +41,9 @@ def test_calibration_is_drawn_with_what_chance_may_do_up_to_the_highest_share() 
     line, exact = calibration({"v1": tenths})
 
     assert (line.name, list(line.y)) == ("v1", [0.0, 0.5])
-    assert list(line.error_y.array) == pytest.approx([0.0, 1.96 * 0.5 / 96**0.5])
+    intervals = [binomtest(hits, 96).proportion_ci(method="wilson") for hits in (0, 48)]
+    assert list(line.error_y.array) == pytest.approx([intervals[0].high, intervals[1].high - 0.5], rel=1e-3)
+    assert list(line.error_y.arrayminus) == pytest.approx([0.0, 0.5 - intervals[1].low], rel=1e-3, abs=1e-12)
     assert list(exact.x) == list(exact.y) == [0, 0.5]
 
 
