@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 
 import fsspec
 import httpx
 import pytest
 from gcsfs.core import GCSFileSystem
+
+from questline_core.stack.children import free_ports
 
 START_S = 30.0
 
@@ -36,8 +37,7 @@ def storage_or_skip(bucket: str) -> Iterator[str]:
     program = shutil.which("fake-gcs-server")
     if program is None:
         pytest.skip("fake-gcs-server is not on PATH")
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     arguments = ["-scheme", "http", "-host", "127.0.0.1", "-port", str(port), "-backend", "memory"]
     with subprocess.Popen([program, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
         try:

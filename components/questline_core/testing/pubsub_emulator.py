@@ -7,10 +7,12 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+from questline_core.stack.children import free_ports
 
 COMPONENT = Path("platform/pubsub-emulator/lib")
 FOLDERS = (Path("/usr/lib/google-cloud-sdk"), Path("/opt/google-cloud-sdk"), Path.home() / "google-cloud-sdk")
@@ -42,7 +44,7 @@ def running_emulator(command: list[str], log: Path, *, port: int = 0) -> Iterato
         log: file for what it prints.
         port: where it listens; 0 takes a free one.
     """
-    port = port or _free_port()
+    port = port or free_ports(1)[0]
     with (
         log.open("wb") as output,
         subprocess.Popen(
@@ -64,11 +66,6 @@ def emulator_or_skip(log: Path) -> Iterator[str]:
         pytest.skip("needs Java and gcloud's component pubsub-emulator")
     with running_emulator(command, log) as endpoint:
         yield endpoint
-
-
-def _free_port() -> int:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        return int(free.getsockname()[1])
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +16,7 @@ from questline_core.broker.pubsub import PubSub, ensure, open_pubsub, subscriber
 from questline_core.broker.pubsub.address import parse
 from questline_core.broker.pubsub.requests import REQUEST_BYTES, REQUEST_MESSAGES
 from questline_core.errors import BadInput, BrokerFull, NotReady
+from questline_core.stack.children import free_ports
 from questline_core.testing.broker_contract import drain, message, names
 from questline_core.testing.pubsub_emulator import find_emulator, running_emulator
 
@@ -93,8 +93,7 @@ async def test_more_than_memory_allows_is_refused_with_advice_and_the_rest_is_pu
 
 
 async def test_a_server_that_is_away_for_a_moment_loses_nothing(tmp_path: Path, emulator: str) -> None:
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
+    (port,) = free_ports(1)
     with closing(open_pubsub("questline/away/away", endpoint=f"127.0.0.1:{port}", give_up_s=60)) as broker:
         publishing = [asyncio.create_task(broker.publish([message(f"m{i}")])) for i in range(100)]
         await asyncio.sleep(0.3)

@@ -9,12 +9,13 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from questline_core.broker.port import MAX_ATTEMPTS, MESSAGE_ID, REJECT, Message
-from questline_core.broker.spool import writer
+from questline_core.broker.spool import positions, writer
 from questline_core.errors import BrokerFull
 from questline_core.testing.broker_contract import drain, message, names
 from questline_core.testing.spool_bench import SpoolBench, payloads
@@ -245,3 +246,9 @@ async def test_delivery_goes_on_when_ids_were_forgotten(bench: SpoolBench, monke
     for i in range(5):
         await spool.publish([message(f"m{i}")])
         assert drain(spool) == [f"m{i}"]
+
+
+@pytest.mark.parametrize(("members", "text"), [(range(1_000), "0-999"), ([3, 7, 8, 9], "3,7-9"), ([5], "5")])
+def test_positions_are_short_text_and_come_back(members: Sequence[int], text: str) -> None:
+    assert positions.to_text(members) == text
+    assert list(positions.from_text(text)) == list(members)
