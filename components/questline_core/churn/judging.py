@@ -35,6 +35,8 @@ class Judged:
     """What the three models of one training did on players whom none of them had seen."""
 
     version: str
+    costs: Costs
+    """By which the thresholds were chosen."""
     champion: str
     """The kind with the least log loss."""
     models: Mapping[str, Evaluation]
@@ -89,6 +91,7 @@ class Judged:
         return cls(
             **told
             | {
+                "costs": Costs(**told["costs"]),
                 "models": {kind: _evaluation(one) for kind, one in told["models"].items()},
                 "curves": {kind: Curve(x=tuple(one["x"]), y=tuple(one["y"])) for kind, one in told["curves"].items()},
                 "calibration": tuple(Bin(**one) for one in told["calibration"]),
@@ -118,6 +121,7 @@ def judge(warehouse: Warehouse, version: str, in_use: InUse | None, costs: Costs
     other = predict(warehouse, in_use.kind, version=in_use.version) if in_use else None
     return Judged(
         version=version,
+        costs=costs,
         champion=champion,
         models=models,
         curves=curves,

@@ -8,9 +8,10 @@ from typing import Any
 
 import plotly.graph_objects as go
 
+from questline_core.churn.evaluation import Evaluation
 from questline_core.churn.judging import Judged
 from questline_core.churn.models import name_of
-from questline_core.pages import MODEL, calibration, figure, fill, guide, page, table
+from questline_core.pages import MODEL, calibration, figure, fill, guide, page, table, tiles
 from questline_core.spend.evaluation import Range
 from questline_core.warehouse.files import sql
 from questline_core.warehouse.port import Warehouse
@@ -33,17 +34,31 @@ def page_of(judged: Judged, explained: Sequence[Mapping[str, Any]]) -> str:
         "churn/report_page.html",
         rows=f"{best.rows:,}",
         churned=f"{best.churned:,}",
+        tiles=tiles(_tiles(best)),
         models=_models(judged),
         champion=judged.champion,
-        base_log_loss=f"{best.base_log_loss:.4f}",
-        cost_of_all=f"{best.cost_of_offers_to_all:.3f}",
-        cost_of_none=f"{best.cost_of_offers_to_none:.3f}",
-        threshold=f"{best.threshold:.3f}",
+        base_log_loss=f"{best.base_log_loss:.3f}",
+        cost_of_all=f"{best.cost_of_offers_to_all:.2f}",
+        cost_of_none=f"{best.cost_of_offers_to_none:.2f}",
+        missed=f"{judged.costs.missed:g}",
+        treated=f"{judged.costs.treated:g}",
+        bothered=f"{judged.costs.bothered:g}",
+        left_alone=f"{judged.costs.left_alone:g}",
+        threshold=f"{best.threshold:.0%}",
+        unseen=f"{best.at_threshold.rows:,}",
         confusion=_confusion(judged),
         plots="".join(_plots(judged)),
         explanations=_explanations(explained),
     )
     return page("Churn models: evaluation", body)
+
+
+def _tiles(best: Evaluation) -> Iterable[tuple[str, str]]:
+    area, found = best.roc_auc, best.at_threshold
+    yield f"{area.value:.2f}", f"ROC AUC ({area.low:.2f} to {area.high:.2f}): 0.5 is a coin, 1 is knowing"
+    yield f"{1 - best.log_loss.value / best.base_log_loss:.0%}", "less log loss than the share of leavers for everybody"
+    yield f"{found.recall:.0%}", "of those who left were said to leave"
+    yield f"{found.precision:.0%}", "of those who were said to leave left"
 
 
 def _models(judged: Judged) -> str:
@@ -54,13 +69,13 @@ def _models(judged: Judged) -> str:
         (
             f"<b>{escape(name)}</b>" if name == judged.champion else escape(name),
             _range(one.roc_auc),
-            f"{one.pr_auc:.3f}",
+            f"{one.pr_auc:.2f}",
             _range(one.log_loss),
-            f"{one.brier:.4f}",
-            f"{one.threshold:.3f}",
-            f"{one.at_threshold.precision:.1%}",
-            f"{one.at_threshold.recall:.1%}",
-            _range(one.cost),
+            f"{one.brier:.3f}",
+            f"{one.threshold:.0%}",
+            f"{one.at_threshold.precision:.0%}",
+            f"{one.at_threshold.recall:.0%}",
+            f"{one.cost.value:.2f}",
         )
         for name, one in everyone.items()
     )
@@ -68,7 +83,7 @@ def _models(judged: Judged) -> str:
 
 
 def _range(one: Range) -> str:
-    return f"{one.value:.3f} ({one.low:.3f} to {one.high:.3f})"
+    return f"{one.value:.2f} ({one.low:.2f} to {one.high:.2f})"
 
 
 def _confusion(judged: Judged) -> str:
@@ -97,16 +112,16 @@ def _plots(judged: Judged) -> Iterable[str]:
     top = list(judged.importance.items())[::-1]
     yield figure(
         f"What {judged.champion} looks at",
-        "How far each feature moves an answer, in the mean.",
+        "How far each feature moves an answer, in the mean, whichever way. In log odds: 0.4 moves 50 % to 60 %.",
         [go.Bar(x=[size for _, size in top], y=[name for name, _ in top], orientation="h", marker_color=MODEL)],
-        axes=("mean size of the attribution", ""),
+        axes=("mean move, in log odds", ""),
     )
 
 
 def _explanations(explained: Sequence[Mapping[str, Any]]) -> str:
     rows = []
     for one in explained:
-        moved = ", ".join(f"{each['feature']} {each['attribution']:+.2f}" for each in one["attributions"])
+        moved = "<br>".join(f"{escape(each['feature'])} {each['attribution']:+.2f}" for each in one["attributions"])
         came = "left" if one["churned"] else "stayed"
-        rows.append((escape(one["user_pseudo_id"]), came, f"{one['probability']:.1%}", escape(moved)))
-    return table(("player", "what came", "probability of leaving", "moved most by"), rows)
+        rows.append((escape(one["user_pseudo_id"]), f"{one['probability']:.0%}", came, moved))
+    return table(("player", "probability of leaving", "what came", "moved most by"), rows, kind="text")

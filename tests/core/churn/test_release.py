@@ -105,6 +105,15 @@ def test_the_page_shows_all_models_and_explains_players(trained: tuple[Warehouse
         assert text in html
 
 
+def test_the_page_says_what_errors_are_assumed_to_cost_and_of_how_many_players_its_figures_are(judged: Judged) -> None:
+    costs = Costs(missed=7.0, treated=6.25)
+    html = page_of(replace(judged, costs=costs), [])
+
+    assert "assumed, not measured: 7 for a player who leaves, 6.25 for one who would leave" in " ".join(html.split())
+    assert f"other half, {judged.best.at_threshold.rows} players" in " ".join(html.split())
+    assert f"<b>{judged.best.at_threshold.recall:.0%}</b><span>of those who left were said to leave" in html
+
+
 def test_scores_are_exported_in_the_published_columns(trained: tuple[Warehouse, Players], tmp_path: Path) -> None:
     warehouse, players = trained
     rows, terms = release.score(
