@@ -2,12 +2,13 @@
 
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
-COMMANDS = (
-    "demo", "doctor", "down", "events", "gateway", "import-table", "load", "pipelines", "serving", "simulate", "sql", "status", "stream", "trigger", "up",
-)  # fmt: skip
+PROJECT = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())["project"]
+COMMANDS = sorted(PROJECT["entry-points"]["questline.commands"])
 HEAVY = ("apache_beam", "kfp", "kserve", "tensorflow")
 
 
