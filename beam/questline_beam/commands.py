@@ -32,10 +32,11 @@ def run(
 
     configure_logs("stream")
     progress = run_stream(StreamSettings.read(), stop, until_idle=until_idle)
-    typer.echo(
-        f"{progress.rows} rows, {progress.duplicates} duplicates, {progress.rejects} rejects "
-        f"in {progress.batches} batches; {progress.backlog} messages wait, {progress.dead_letters} were given up"
-    )
+    if until_idle:
+        typer.echo(
+            f"{progress.rows} rows, {progress.duplicates} duplicates, {progress.rejects} rejects "
+            f"in {progress.batches} batches; {progress.backlog} messages wait, {progress.dead_letters} were given up"
+        )
 
 
 @stream.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

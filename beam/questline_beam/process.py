@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+import structlog
+
 from questline_beam.following import Following, Rest
 from questline_beam.settings import StreamSettings
 from questline_beam.tables import create_tables
@@ -24,6 +26,7 @@ from questline_core.warehouse.port import Warehouse, open_warehouse
 if TYPE_CHECKING:
     from questline_beam.driver import Progress
 
+log = structlog.get_logger()
 
 REST = {"features": Rest(times=4), "sessions": Rest(times=19, least_s=5)}
 """Each works a part of the time of its thread: features a fifth, for the gateway reads them; sessions a twentieth."""
@@ -98,5 +101,7 @@ def run_stream(settings: StreamSettings, stop: threading.Event, *, until_idle: b
                 for follower in parts.followers:
                     follower.finish()
             else:
+                log.info("stream ready", broker=settings.broker_url, warehouse=settings.warehouse_url)
                 driver.run(stop)
+                log.info("stream stopped", **asdict(driver.progress))
     return driver.progress

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import structlog
+
 from questline_core.models.folder import ServingFolder
 from questline_core.processes import announced
 from questline_core.stopping import told_to_stop
@@ -20,6 +22,8 @@ from questline_kserve.ports import Ports
 from questline_kserve.repository import Plane, Repository
 from questline_kserve.rest import MetricsText, application, rest_server
 from questline_kserve.settings import GRACE_S, PROCESS, ServingSettings
+
+log = structlog.get_logger()
 
 
 async def serve_folder(settings: ServingSettings, ports: Ports, folder: ServingFolder) -> None:
@@ -35,6 +39,7 @@ async def serve_folder(settings: ServingSettings, ports: Ports, folder: ServingF
             await follower.catch_up()
             plane.settled = lambda: True
             with announced(settings.paths.run, PROCESS, **facts(settings, plane)) as ready:
+                log.info("serving ready", **ready.facts)
                 follower.on_change = lambda: ready.update(**facts(settings, plane))
                 await follower.follow(stop)
 
@@ -50,7 +55,8 @@ async def serve_version(settings: ServingSettings, ports: Ports, *, name: str, u
         async with listening(plane, ports), following_generations(plane.repository):
             plane.repository.swap(name, await asyncio.to_thread(Formats(settings).of_folder, uri))
             plane.settled = lambda: True
-            with announced(settings.paths.run, PROCESS, **facts(settings, plane)):
+            with announced(settings.paths.run, PROCESS, **facts(settings, plane)) as ready:
+                log.info("serving ready", **ready.facts)
                 await stop.wait()
 
 

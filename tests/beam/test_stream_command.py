@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import subprocess
@@ -81,8 +82,10 @@ def test_it_announces_its_counters_and_ends_cleanly_when_told(tmp_path: Path, te
         process.send_signal(signal.SIGTERM)
         output, errors = process.communicate(timeout=PATIENCE_S)
 
-    assert (process.returncode, errors) == (0, "")
-    assert "2 rows, 1 duplicates, 1 rejects in 2 batches; 0 messages wait" in output
+    assert (process.returncode, output) == (0, "")
+    first, last = map(json.loads, errors.splitlines())
+    assert (first["event"], last["event"], last["process"]) == ("stream ready", "stream stopped", "stream")
+    assert {"rows": 2, "duplicates": 1, "rejects": 1, "batches": 2, "backlog": 0}.items() <= last.items()
     assert read_ready(Home(tmp_path).run, "stream") is None
 
 
@@ -99,6 +102,7 @@ def test_a_kill_loses_nothing_and_doubles_nothing(tmp_path: Path, telemetry: Tel
     drained = drain(tmp_path)
 
     assert (drained.returncode, drained.stderr) == (0, "")
+    assert "0 messages wait" in drained.stdout
     warehouse = open_warehouse(f"duckdb:{Home(tmp_path).warehouse}")
     counts = warehouse.query("SELECT COUNT(*) AS n, COUNT(DISTINCT event_id) AS ids FROM telemetry.events").to_pylist()
     warehouse.close()

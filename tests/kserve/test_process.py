@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -94,7 +95,10 @@ def test_as_in_a_pod_one_folder_is_served_under_one_name(
     assert pod.wait_until_ready()["models"] == {"spend": "v2"}
     assert pod.predict({"events": 3}).json()["predictions"][0]["value"] == 6.0
     assert pod.stop() == 0
-    assert pod.log == ""
+    (line,) = pod.log.splitlines()
+    assert {"event": "serving ready", "process": "serving", "models": {"spend": "v2"}}.items() <= json.loads(
+        line
+    ).items()
 
 
 def test_a_process_serves_what_was_declared_before_its_start_once_it_says_that_it_is_ready(

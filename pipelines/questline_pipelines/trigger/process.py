@@ -47,14 +47,18 @@ def serve(settings: TriggerSettings) -> None:
             watcher = threading.Thread(target=watch, args=(desk, stop), name="watch", daemon=True)
             with announced(settings.paths.run, "trigger", address=f"http://{host}:{port}"):
                 watcher.start()
+                _log.info("trigger ready", address=f"http://{host}:{port}", kubeflow=settings.kfp_endpoint)
                 server = uvicorn.Server(
                     uvicorn.Config(
                         application(doorkeeper, desk, Exports(settings, ledger)), log_config=None, access_log=False
                     )
                 )
-                server.run(sockets=[taken])
-                stop.set()
-                watcher.join(timeout=10)
+                try:
+                    server.run(sockets=[taken])
+                finally:  # it ends by the signal that it raises again
+                    stop.set()
+                    watcher.join(timeout=10)
+                    _log.info("trigger stopped")
 
 
 def desk_of(settings: TriggerSettings, ledger: Ledger, starter: Starter) -> Desk:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -78,3 +79,5 @@ def test_sigterm_ends_it_and_what_it_announced(game: Any) -> None:
 
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     assert not (supervisor.home.run / "trigger.json").exists()
+    log = (supervisor.home.logs / "trigger.log").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in log] == ["trigger ready", "trigger stopped"]
