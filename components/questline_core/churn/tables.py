@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from questline_core.errors import NotReady
 from questline_core.warehouse.files import sql
-from questline_core.warehouse.port import Warehouse
+from questline_core.warehouse.port import EVENTS, Warehouse
 
 HOUR, DAY = 3_600_000_000, 86_400_000_000
 """Microseconds."""
@@ -119,10 +119,13 @@ def engagements(warehouse: Warehouse, *, as_of_micros: int) -> pa.Table:
 
 
 def _span(warehouse: Warehouse) -> dict[str, Any]:
-    (span,) = warehouse.query(sql("churn/span.sql")).to_pylist()
-    if span["latest_micros"] is None:
-        raise NotReady("telemetry.events holds no events; import some, or simulate them (`questline simulate`)")
-    return span
+    if EVENTS in warehouse.tables():
+        (span,) = warehouse.query(sql("churn/span.sql")).to_pylist()
+        if span["latest_micros"] is not None:
+            return span
+    raise NotReady(
+        f"{EVENTS} holds no events; send some through the gateway (`questline simulate`, `questline events import`)"
+    )
 
 
 def _values(span: dict[str, Any], rules: Rules) -> dict[str, int]:

@@ -151,8 +151,10 @@ def test_players_who_were_never_engaged_are_there_without_a_label(warehouse: War
     assert (found["ann"]["first_micros"], found["ann"]["churned"]) == (None, None)
 
 
-def test_without_events_there_is_one_sentence(warehouse: Warehouse) -> None:
-    fill(warehouse, [])
+@pytest.mark.parametrize("made", [False, True], ids=["no table", "an empty one"])
+def test_without_events_there_is_one_sentence(warehouse: Warehouse, made: bool) -> None:
+    if made:
+        fill(warehouse, [])
 
     with pytest.raises(NotReady, match="questline simulate"):
         prepare(warehouse, RULES)
