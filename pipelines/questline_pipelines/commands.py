@@ -22,6 +22,14 @@ for command in (submit, schedule, watch, diff):
     pipelines.command()(command)
 
 
+def _signed(override: str) -> str:
+    """Take an override that tells who and why."""
+    who, _, why = override.partition(":")
+    if override and not (who.strip() and why.strip()):
+        raise typer.BadParameter('write who and why, such as "Ana: the launch is today"')
+    return override
+
+
 @runs.callback()
 def _runs() -> None:
     """Keep the pipeline's name in the command, also while there is only one."""
@@ -37,7 +45,8 @@ def run_spend(  # noqa: PLR0913 - one for each thing that may be asked
     budget: Annotated[int, typer.Option(min=1, help="How many settings of the network are tried.")] = 1,
     strict: Annotated[bool, typer.Option(help="Ship only what beats every rival beyond doubt.")] = False,
     override: Annotated[
-        str, typer.Option(metavar="WHO: WHY", help="Ship whatever the gate finds; this is recorded.")
+        str,
+        typer.Option(metavar="WHO: WHY", help="Ship whatever the gate finds; this is recorded.", callback=_signed),
     ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print the run's record as one line of JSON.")] = False,
 ) -> None:

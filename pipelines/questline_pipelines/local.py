@@ -56,32 +56,36 @@ def run(request: Request, log: TextIO, tell: Tell) -> None:
         cache_root=str(request.cache / code_version()),
     )
     names = step_names(pipeline.pipeline_spec)
-    for name in names:
+    for name in names.values():
         tell(StepEvent(name=name, state=State.WAITING))
-    with told(log, tell) as seen:
+    with told(log, tell, names) as seen:
         pipeline(**request.parameters)
-    for name in names:
+    for name in names.values():
         if name not in seen:
             tell(StepEvent(name=name, state=State.SKIPPED))
 
 
-def step_names(spec: Any) -> list[str]:
-    """Name the steps of a compiled pipeline in the order in which they run, those under a condition with them."""
-    return list(_steps(spec, spec.root))
+def step_names(spec: Any) -> dict[str, str]:
+    """Name the steps of a compiled pipeline in the order in which they run, those under a condition with them.
+
+    Returns:
+        What people call a step, by its task: `train trees` by `train-2`.
+    """
+    return dict(_steps(spec, spec.root))
 
 
-def _steps(spec: Any, component: Any) -> Iterator[str]:
+def _steps(spec: Any, component: Any) -> Iterator[tuple[str, str]]:
     tasks = component.dag.tasks
     for name in reversed(graph_utils.topological_sort_tasks(tasks)):
         inner = spec.components[tasks[name].component_ref.name]
         if inner.WhichOneof("implementation") == "dag":
             yield from _steps(spec, inner)
         else:
-            yield name
+            yield name, tasks[name].task_info.name
 
 
 @contextmanager
-def told(log: TextIO, tell: Tell) -> Iterator[set[str]]:
+def told(log: TextIO, tell: Tell, names: Mapping[str, str]) -> Iterator[set[str]]:
     """Tell when a step starts and ends while the block runs; yields the names of the steps that did.
 
     KFP has no hook for this and prints it only as prose, so its function that runs one step is wrapped.
@@ -96,7 +100,7 @@ def told(log: TextIO, tell: Tell) -> Iterator[set[str]]:
         return dispatch(**arguments)
 
     def watched(**arguments: Any) -> Any:
-        name, printed_before, started = _name(arguments), log.seek(0, 2), time.monotonic()
+        name, printed_before, started = _name(arguments, names), log.seek(0, 2), time.monotonic()
         here.dispatched = False
         seen.add(name)
         tell(StepEvent(name=name, state=State.RUNNING))
@@ -124,11 +128,12 @@ def told(log: TextIO, tell: Tell) -> Iterator[set[str]]:
         task_executor.task_dispatcher.run_single_task_implementation = dispatch
 
 
-def _name(arguments: Mapping[str, Any]) -> str:
+def _name(arguments: Mapping[str, Any], names: Mapping[str, str]) -> str:
     """Name a step; the turns of a loop are numbered from the second on."""
+    name = names[arguments["task_name"]]
     turn = re.search(r"-iteration-(\d+)", arguments["pipeline_resource_name"])
     number = int(turn[1]) + 1 if turn else 1
-    return f"{arguments['task_name']} {number}" if number > 1 else str(arguments["task_name"])
+    return f"{name} {number}" if number > 1 else name
 
 
 def _plain(value: Any) -> Any:

@@ -67,4 +67,4 @@ def shown(console: Console) -> Iterator[Callable[[StepEvent], None]]:
 
 def _print(console: Console, step: StepEvent) -> None:
     if step.state.is_final:
-        console.print(f"{step.name:10} {_word(step):8} {_time(step, step.seconds)}", highlight=False)
+        console.print(f"{step.name:14} {_word(step):8} {_time(step, step.seconds)}", highlight=False)

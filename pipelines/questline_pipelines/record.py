@@ -27,6 +27,8 @@ class Run:
 
     run: str
     """Name of the run, and of its folder."""
+    parameters: Mapping[str, Any]
+    """What the pipeline was run with."""
     revision: str | None
     """What serves because of this run; None when it shipped nothing."""
     shipped: bool
@@ -36,6 +38,8 @@ class Run:
     """The evaluation of the model on days that it was not fitted to, without its curves."""
     report: str | None
     """The evaluation as a page to look at."""
+    card: str | None
+    """The model card, where the pipeline writes one."""
     steps: Sequence[Step]
     error: str | None
     """Why a step failed, in one sentence; None when none did."""
@@ -45,18 +49,20 @@ class Run:
         return json.dumps(asdict(self), indent=indent)
 
 
-def record(run: str, steps: Mapping[str, StepEvent]) -> Run:
+def record(run: str, parameters: Mapping[str, Any], steps: Mapping[str, StepEvent]) -> Run:
     """Sum up the last event of each step, in the order of the steps."""
     failed = next((step for step in steps.values() if step.state is State.FAILED), None)
     shipped = steps["verify"].state is State.DONE
     evaluated = steps["evaluate"].outputs
     return Run(
         run=run,
+        parameters=parameters,
         revision=steps["deploy"].outputs["Output"] if shipped else None,
         shipped=shipped,
         reasons=steps["gate"].outputs.get("verdict", {}).get("metadata", {}).get("reasons", []),
         metrics=_numbers(json.loads(Path(evaluated["metrics"]["uri"]).read_bytes())) if evaluated else {},
         report=evaluated["report"]["uri"] if evaluated else None,
+        card=evaluated["card"]["uri"] if "card" in evaluated else None,
         steps=[Step(name=s.name, state=s.state, seconds=s.seconds, cached=s.cached) for s in steps.values()],
         error=f"{failed.name} failed: {failed.error}" if failed else None,
     )

@@ -65,7 +65,7 @@ def run_here(
             watch(event)
     if not steps or any(not step.state.is_final for step in steps.values()):
         raise RunFailed("the run broke off outside its steps", request.log)
-    run = _keep(record(name, steps), place)
+    run = _keep(record(name, parameters, steps), place)
     if run.error:
         raise RunFailed(run.error, request.log)
     return run
@@ -98,10 +98,15 @@ def _running(request: Request, log: IO[str]) -> Iterator[IO[str]]:
 
 
 def _keep(run: Run, place: Path) -> Run:
-    """Write the record, and the report beside it under a name that a browser knows."""
-    if run.report:
-        page = place / "report.html"
-        copyfile(run.report, page)
-        run = replace(run, report=str(page))
+    """Write the record, and the pages beside it under names that a browser or an editor knows."""
+    run = replace(
+        run,
+        report=_copied(run.report, place / "report.html"),
+        card=_copied(run.card, place / "model_card.md"),
+    )
     write_atomically(place / "run.json", run.to_json(indent=2))
     return run
+
+
+def _copied(artifact: str | None, target: Path) -> str | None:
+    return str(copyfile(artifact, target)) if artifact else None

@@ -55,10 +55,14 @@ def train(examples: dsl.Input[dsl.Dataset], model: dsl.Output[dsl.Model]) -> Non
 
 @component()
 def evaluate(
-    model: dsl.Input[dsl.Model], metrics: dsl.Output[dsl.Metrics], report: dsl.Output[dsl.HTML]
+    model: dsl.Input[dsl.Model],
+    metrics: dsl.Output[dsl.Metrics],
+    report: dsl.Output[dsl.HTML],
+    card: dsl.Output[dsl.Markdown],
 ) -> None:
     from pathlib import Path
 
+    Path(card.path).write_text("# Toy model")
     Path(metrics.path).write_text('{"model": {"error": 1.5}, "curve": {"x": [0, 1]}, "draws": [1, 2]}')
     Path(report.path).write_text("<p>good</p>")
 

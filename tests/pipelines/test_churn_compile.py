@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from questline_pipelines.catalogue import function_of, load
 from questline_pipelines.compiled import compile_pipeline
+from questline_pipelines.local import step_names
 
 Spec = dict[str, Any]
 
@@ -29,6 +31,17 @@ def test_three_models_train_in_parallel_after_validation_and_are_judged_together
     assert trained <= set(tasks["evaluate"]["dependentTasks"])
     kinds = {tasks[name]["inputs"]["parameters"]["kind"]["runtimeValue"]["constant"] for name in trained}
     assert kinds == {"logistic", "trees", "network"}
+
+
+def test_a_run_names_its_trainings_by_the_models_they_train() -> None:
+    names = step_names(load(function_of("churn")).pipeline_spec)
+
+    assert list(names)[:1] == ["prepare"]
+    assert {names[task] for task in ("train", "train-2", "train-3")} == {
+        "train logistic",
+        "train trees",
+        "train network",
+    }
 
 
 def test_scores_go_to_the_lookup_and_to_files_after_the_gate(tasks: Spec) -> None:

@@ -101,7 +101,16 @@ def test_the_command_ends_with_that_sentence(tmp_path: Path, monkeypatch: pytest
     assert not (tmp_path / "pipelines" / "runs").exists()
 
 
-@pytest.mark.parametrize("option", [["--epochs", "0"], ["--holdout-days", "many"], ["--horizon-hours", "-1"]])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--epochs", "0"],
+        ["--holdout-days", "many"],
+        ["--horizon-hours", "-1"],
+        ["--override", "just do it"],
+        ["--override", "Ana: "],
+    ],
+)
 def test_an_option_that_means_nothing_is_refused_before_anything_starts(option: list[str]) -> None:
     outcome = CliRunner().invoke(pipelines, ["run", "spend", *option])
 

@@ -43,6 +43,9 @@ def test_the_record_says_what_shipped_and_why_and_lies_in_the_runs_folder(earlie
     assert run.metrics == {"model": {"error": 1.5}}
     assert run.report == str(place / "report.html")
     assert Path(run.report).read_text() == "<p>good</p>"
+    assert run.card == str(place / "model_card.md")
+    assert Path(run.card).read_text() == "# Toy model"
+    assert run.parameters["data_version"] == "1"
     assert "fitting" in (place / "log.txt").read_text()
     assert cached(run) == []
 
