@@ -25,6 +25,7 @@ class Admission:
         """Turn away beyond `max_bytes`, and while what `behind_s` tells is more than `max_wait_s`."""
         self._max_bytes, self._max_wait_s, self._behind_s = max_bytes, max_wait_s, behind_s
         self.inflight_bytes = 0
+        self.turned_away = 0
 
     @contextmanager
     def admit(self, size: int) -> Iterator[None]:
@@ -46,9 +47,11 @@ class Admission:
             Overloaded: it does not fit beside the others, or they wait too long already.
         """
         if self.inflight_bytes + size > self._max_bytes:
+            self.turned_away += 1
             why = f"is working on {self.inflight_bytes:,} bytes already"
             raise Overloaded(why, retry_after_s=_SOON_S)
         if self._behind_s() > self._max_wait_s:
+            self.turned_away += 1
             raise Overloaded("is behind with storing what came before", retry_after_s=_LATER_S)
         self.inflight_bytes += size
 

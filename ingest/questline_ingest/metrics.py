@@ -103,6 +103,11 @@ class _Now(Collector):
         yield CounterMetricFamily(
             "questline_gateway_stored_bytes", "Bytes of payload made durable", self._gateway.storing.stored_bytes
         )
+        yield CounterMetricFamily(
+            "questline_gateway_turned_away",
+            "Calls turned away before anything of them was read",
+            self._admission.turned_away,
+        )
         yield GaugeMetricFamily(
             "questline_gateway_inflight_bytes", "Bytes of calls being worked on", self._admission.inflight_bytes
         )

@@ -55,6 +55,18 @@ async def test_metrics_tell_outcomes_reasons_commits_and_what_models_did(
     assert told["questline_gateway_model_rows_sum", "spend"] == 2
 
 
+async def test_a_call_that_is_turned_away_unread_is_counted(settings: GatewaySettings, broker: MemoryBroker) -> None:
+    """Its events are unknown, so no counter of events tells of it."""
+    small = settings.model_copy(update={"max_inflight_bytes": 10})
+    async with serving_all(small, broker) as at, grpc.aio.insecure_channel(at.grpc) as channel:
+        with pytest.raises(grpc.aio.AioRpcError, match="RESOURCE_EXHAUSTED"):
+            await IngestStub(channel).Send(pb.SendRequest(events=[an_event()]))
+        told = await samples(at.admin)
+
+    assert told["questline_gateway_turned_away_total",] == 1
+    assert told["questline_gateway_events_total", "refused"] == 0
+
+
 async def test_a_gateway_that_cannot_store_says_so_until_it_can(
     settings: GatewaySettings, broker: MemoryBroker
 ) -> None:

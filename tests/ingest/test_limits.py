@@ -66,6 +66,7 @@ def test_calls_may_fill_the_bytes_under_way_and_not_a_byte_more() -> None:
         pass
     with admission.admit(MOST_BYTES):
         assert admission.inflight_bytes == MOST_BYTES
+    assert admission.turned_away == 1
 
 
 def test_a_call_may_wait_as_long_as_the_limit_and_no_longer() -> None:
@@ -77,3 +78,4 @@ def test_a_call_may_wait_as_long_as_the_limit_and_no_longer() -> None:
     behind_s = 3.001
     with pytest.raises(Overloaded), admission.admit(1):
         pass
+    assert admission.turned_away == 1
