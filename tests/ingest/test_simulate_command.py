@@ -47,6 +47,12 @@ def test_a_written_file_is_read_back_by_the_import_as_the_same_events(tmp_path: 
     assert list(tmp_path.iterdir()) == [out]
 
 
+@pytest.mark.parametrize("option", ["players", "days"])
+def test_none_at_all_is_refused_and_is_not_the_default(option: str) -> None:
+    with pytest.raises(BadInput, match=f"{option} is 0; give 1 or more"):
+        run(*SMALL, f"--{option}", "0")
+
+
 def test_a_file_that_cannot_be_written_is_named_and_nothing_stays(tmp_path: Path) -> None:
     (tmp_path / "taken").mkdir()
     with pytest.raises(BadInput, match=r"cannot write .*taken.*choose another --out"):

@@ -74,11 +74,11 @@ def simulate(  # noqa: PLR0913 - each is an option of the command line
     """
     from questline_ingest.simulate import World
 
-    days = days or (CHECK_DAYS if check else DAYS)
+    days = (CHECK_DAYS if check else DAYS) if days is None else days
     world = World(
         start=_first_day(start, end, days),
         days=days,
-        players=players or (CHECK_PLAYERS if check else PLAYERS),
+        players=(CHECK_PLAYERS if check else PLAYERS) if players is None else players,
         seed=seed,
         title=title,
         resend_rate=resend_rate,
