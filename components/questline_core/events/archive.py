@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
@@ -46,13 +47,15 @@ def gather(sources: Sequence[str], found: Gathered, *, title: str, read: Reader 
         BadInput: a source cannot be read.
     """
     for source in sources:
+        reading = source
         try:
             for file in fsspec.open_files(source, "rb", compression="infer"):
+                reading = file.path
                 with file as opened:
                     for where, event in read(opened, file.path, found):
                         found.take(where, event, title=title)
-        except (OSError, ValueError) as error:
+        except (OSError, EOFError, ValueError, zlib.error) as error:
             raise BadInput(
-                f"cannot read {source} ({error}); name files or URLs, such as gs://bucket/day/*.avro"
+                f"cannot read {reading} ({error}); name files or URLs, such as gs://bucket/day/*.avro"
             ) from None
     return found

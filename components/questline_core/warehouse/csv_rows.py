@@ -93,7 +93,7 @@ def _header(file: Path) -> list[str]:
 
 def _open(file: Path) -> io.TextIOBase:
     if file.suffix == ".gz":
-        return io.TextIOWrapper(gzip.open(file), encoding="utf-8", errors="replace", newline="")
+        return gzip.open(file, "rt", encoding="utf-8-sig", errors="replace", newline="")
     return file.open(encoding="utf-8-sig", errors="replace", newline="")
 
 

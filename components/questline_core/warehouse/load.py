@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -90,7 +91,7 @@ def _read(file: Path, wanted: pa.Schema | None, tell: Tell) -> pa.Table:
         raise BadInput(f"{file.name}: the name must end in .csv, .ndjson, .jsonl or .parquet, to tell what is in it")
     try:
         return _READERS[suffix](file, wanted, tell)
-    except OSError as error:
+    except (OSError, EOFError, zlib.error) as error:  # the last two of a .gz that is cut off or damaged
         raise BadInput(f"cannot read {file}: {error}") from None
 
 

@@ -175,6 +175,22 @@ def test_packed_files_are_read(warehouse: EmbeddedWarehouse, tmp_path: Path) -> 
     assert [row["id"] for row in loaded(warehouse)] == ["a", "b"]
 
 
+def test_a_packed_file_may_begin_with_a_byte_order_mark(warehouse: EmbeddedWarehouse, tmp_path: Path) -> None:
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress("\ufeffid,n\n007,1\n".encode()))
+
+    load(warehouse, tmp_path / "a.csv.gz")
+
+    assert loaded(warehouse) == [{"id": "007", "n": 1}]
+
+
+@pytest.mark.parametrize("name", ["cut.csv.gz", "cut.ndjson.gz"])
+def test_a_packed_file_that_is_cut_off_is_told(warehouse: EmbeddedWarehouse, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(gzip.compress(b'{"id": "a"}\n' * 10)[:-12])
+
+    with pytest.raises(BadInput, match=rf"cannot read .*{name}"):
+        load(warehouse, tmp_path / name)
+
+
 def test_parquet_takes_the_types_that_bigquery_has(warehouse: EmbeddedWarehouse, tmp_path: Path) -> None:
     table = pa.table(
         {
