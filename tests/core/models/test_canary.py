@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from questline_core.errors import BadInput
 from questline_core.models.canary import declared, with_revision, with_share, with_stable, without
 from questline_core.models.manifests import spend_service
 from questline_core.models.port import Manifest
@@ -57,4 +58,29 @@ def test_a_share_that_is_given_twice_is_given_once(percent: int) -> None:
     once = with_share(with_revision(version("v1"), version("v2")), "v2", percent)
 
     assert with_share(once, "v2", percent) == once
-    assert [one.percent for one in declared(once)] == [100 - percent, percent]
+    assert [(one.stable, one.percent) for one in declared(once)] == [(True, 100 - percent), (False, percent)]
+
+
+@pytest.mark.parametrize(
+    ("canary", "says"),
+    [
+        ({"predictor": {}}, "spec.canary must be a list"),
+        (["v2"], "spec.canary must be a list"),
+        ([{"trafficPercent": 10}], "spec.canary must be a list"),
+        ([{"trafficPercent": "half", "predictor": version("v2")["spec"]["predictor"]}], "trafficPercent is 'half'"),
+        ([{"trafficPercent": 101, "predictor": version("v2")["spec"]["predictor"]}], "trafficPercent is 101"),
+        ([{"predictor": version("v1")["spec"]["predictor"]}], "two revisions of spend are named v1"),
+    ],
+)
+def test_canaries_that_cannot_be_are_refused(canary: Any, says: str) -> None:
+    manifest = version("v1")
+
+    with pytest.raises(BadInput, match=says):
+        declared({**manifest, "spec": {**manifest["spec"], "canary": canary}})
+
+
+def test_canaries_share_no_more_than_all_requests() -> None:
+    two = with_revision(with_revision(version("v1"), version("v2")), version("v3"))
+
+    with pytest.raises(BadInput, match="have 110 % together"):
+        with_share(with_share(two, "v2", 60), "v3", 50)
