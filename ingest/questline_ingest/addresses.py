@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,8 +33,11 @@ def family(host: str) -> socket.AddressFamily:
 
 def cannot_listen(listen: str, error: Exception, *, setting: str) -> NotReady:
     """Make the error of an address that cannot be bound; names the setting that tells another."""
+    number = error.errno if isinstance(error, OSError) else None
+    # Who binds adds the address to the system's words; a name that is not known has a number below zero.
+    why = os.strerror(number) if number and number > 0 else getattr(error, "strerror", None) or error
     return NotReady(
-        f"the gateway cannot listen on {listen} ({getattr(error, 'strerror', None) or error}); "
+        f"the gateway cannot listen on {listen} ({why}); "
         f"stop what uses port {split(listen)[1]} or set {setting} to another host:port"
     )
 

@@ -103,6 +103,8 @@ async def test_an_admin_address_in_use_is_named_with_its_setting(
     settings: GatewaySettings, broker: MemoryBroker
 ) -> None:
     async with serving_all(settings, broker) as at:
-        with pytest.raises(NotReady, match=f"cannot listen on {at.admin} .*QUESTLINE_ADMIN_LISTEN"):
+        with pytest.raises(
+            NotReady, match=rf"cannot listen on {at.admin} \(Address already in use\);.*QUESTLINE_ADMIN_LISTEN"
+        ):
             async with serving_all(settings.model_copy(update={"admin_listen": at.admin}), MemoryBroker()):
                 pass
