@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from questline_core.features.online import NUMBERS, TEXTS
 from questline_core.models.fast import WORDS, opened
-from questline_core.spend.network import CLOCK, MEMBERS, OUTERMOST, OUTPUTS, PLAIN, SpendModel
+from questline_core.spend.network import CLOCK, MEMBERS, OUTPUTS, PLAIN, SpendModel
 
 log = structlog.get_logger()
 
@@ -105,12 +105,14 @@ def _preprocess(add: _Graph, model: SpendModel) -> str:
 
     All numbers go the same way, the clock's to weights of zero. A gap becomes what has zero as its standard form.
     """
-    mean, deviation = np.zeros(len(NUMBERS)), np.ones(len(NUMBERS))
-    mean[_PLAIN], deviation[_PLAIN] = model.preprocessing.mean.numpy(), model.preprocessing.deviation.numpy()
+    of = model.preprocessing
+    least, most, mean, deviation = (
+        np.insert(learned.numpy(), NUMBERS.index(CLOCK), 1.0) for learned in (of.least, of.most, of.mean, of.deviation)
+    )
     numbers = add("Transpose", add("Cast", "numbers", to=TensorProto.DOUBLE), perm=[1, 0])
     gap = add("IsNaN", numbers)
     logs = add("Log", add("Add", add("Relu", add("Where", gap, np.expm1(mean), numbers)), np.array(1.0)))
-    scaled = add("Clip", add("Div", add("Sub", logs, mean), deviation), np.array(-OUTERMOST), np.array(OUTERMOST))
+    scaled = add("Div", add("Sub", add("Min", add("Max", logs, least), most), mean), deviation)
     turn = add("Mul", add("Gather", numbers, np.array([NUMBERS.index(CLOCK)]), axis=1), np.array(2 * np.pi / 24))
     clock = add("Concat", add("Sin", turn), add("Cos", turn), axis=1)
     clock = add("Where", add("IsNaN", clock), np.array(0.0), clock)

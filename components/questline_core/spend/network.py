@@ -20,7 +20,6 @@ OUTPUTS = ("value", "lower_bound", "upper_bound", "probability")
 
 CLOCK = "local_hour"
 PLAIN = tuple(name for name in NUMBERS if name != CLOCK)
-OUTERMOST = 6.0  # standard deviations: one absurd number must not carry an answer away
 _RAREST = 20  # a word that is seen less often counts as unseen
 _MOST_WORDS = 40
 
@@ -29,10 +28,14 @@ MEMBERS = 4
 
 
 class Preprocessing(tf.Module):  # type: ignore[misc] # TensorFlow ships no types
-    """Named inputs to a matrix: logarithms, standardized, a gap is the mean and a flag; an unseen word is no word."""
+    """Named inputs to a matrix: logarithms, standardized, a gap is the mean and a flag; an unseen word is no word.
+
+    A number beyond all that was learned from counts as the farthest of those: nothing is known of what lies there, and
+    one absurd number must not carry an answer away.
+    """
 
     def __init__(self, examples: Examples) -> None:
-        """Learn means, deviations and words from the examples, and nothing else."""
+        """Learn means, deviations, ranges and words from the examples, and nothing else."""
         super().__init__(name="preprocessing")
         numbers = np.stack([examples.inputs[name].astype(np.float64) for name in PLAIN], axis=1)
         known = np.isfinite(numbers)
@@ -40,6 +43,8 @@ class Preprocessing(tf.Module):  # type: ignore[misc] # TensorFlow ships no type
         count = np.maximum(known.sum(0), 1)
         mean = (logs * known).sum(0) / count
         deviation = np.sqrt((((logs - mean) * known) ** 2).sum(0) / count)
+        filled = np.where(known, logs, mean)
+        self.least, self.most = tf.constant(filled.min(0)), tf.constant(filled.max(0))
         self.mean, self.deviation = tf.constant(mean), tf.constant(np.where(deviation > 0, deviation, 1.0))
         self.words = {name: tf.constant(_words(examples.inputs[name]), tf.string) for name in TEXTS}
 
@@ -48,7 +53,7 @@ class Preprocessing(tf.Module):  # type: ignore[misc] # TensorFlow ships no type
         numbers = tf.stack([tf.cast(inputs[name], tf.float64) for name in PLAIN], axis=1)
         known = ~tf.math.is_nan(numbers)
         logs = tf.math.log(1 + tf.maximum(tf.where(known, numbers, tf.zeros_like(numbers)), 0))
-        scaled = tf.clip_by_value((logs - self.mean) / self.deviation, -OUTERMOST, OUTERMOST)
+        scaled = (tf.clip_by_value(logs, self.least, self.most) - self.mean) / self.deviation
         hour = tf.cast(inputs[CLOCK], tf.float64)[:, None] * (2 * np.pi / 24)
         clock = tf.concat([tf.sin(hour), tf.cos(hour)], axis=1)
         words = [tf.cast(inputs[name][:, None] == self.words[name][None, :], tf.float64) for name in TEXTS]
