@@ -103,4 +103,6 @@ def _told(record: Record, path: Path) -> str:
         if place.removed or place.left or place.note:
             left = f", {place.left:,} LEFT" if place.left else ""
             lines.append(f"  {place.removed:>8,} removed{left}  {place.place}{f': {place.note}' if place.note else ''}")
+    if record.ended and not any(place.removed for place in record.places):
+        lines.append("  nothing was found; if that surprises you, look whether the id is spelt as in user_pseudo_id")
     return "\n".join([*lines, f"record: {path}"])

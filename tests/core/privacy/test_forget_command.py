@@ -67,6 +67,13 @@ def test_a_player_is_forgotten_and_a_late_event_brings_nobody_back(settings: Pla
     assert holding == []
 
 
+def test_an_id_that_nobody_has_is_told(settings: PlatformSettings) -> None:
+    done = questline(settings, "forget", "a-misspelt-player")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "nothing was found" in done.stdout
+
+
 def test_what_is_asked_wrongly_is_one_sentence(settings: PlatformSettings, tmp_path: Path) -> None:
     nobody = questline(settings, "forget")
     unknown = questline(settings, "forget", "--verify", str(tmp_path / "none.json"))
