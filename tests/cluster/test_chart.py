@@ -174,7 +174,7 @@ def test_what_is_uninstalled_leaves_rows_and_models() -> None:
         == ""
     )
     assert kubectl("get", "persistentvolumeclaim", "home", "--output=jsonpath={.status.phase}") == "Bound"
-    assert (
-        kubectl("get", "inferenceservice", "spend", "--output=name").strip()
-        == "inferenceservice.serving.kserve.io/spend"
-    )
+    service = json.loads(kubectl("get", "inferenceservice", "spend", "--output=json"))
+    predictor = f"spend-{service['spec']['predictor']['name']}-predictor"
+    kubectl("delete", "pod", f"--selector=app=isvc.{predictor}")
+    kubectl("rollout", "status", f"deployment/{predictor}", "--timeout=170s")

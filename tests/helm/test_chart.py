@@ -208,6 +208,16 @@ def test_scaling_watches_the_deployment_beside_it(objects: list[dict[str, Any]])
         assert watched["name"] in named[watched["container"]]["resources"]["requests"]
 
 
+def test_what_pods_of_models_need_outlives_the_release_as_they_do(objects: list[dict[str, Any]]) -> None:
+    notes = {(d["kind"], d["metadata"]["name"]): d["metadata"].get("annotations", {}) for d in objects}
+    kept = {one for one, told in notes.items() if told.get("helm.sh/resource-policy") == "keep"}
+
+    assert kept - {("PersistentVolumeClaim", "game-home")} == {
+        ("ServiceAccount", "serving"),
+        ("ServingRuntime", "questline"),
+    }
+
+
 def test_an_upgrade_leaves_alone_what_pipelines_rolled_out() -> None:
     first = "serving.first.spend"
     done = template(
