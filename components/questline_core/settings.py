@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import AliasChoices, Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from questline_core.errors import BadInput
 
@@ -108,8 +108,13 @@ class PlatformSettings(BaseSettings):
         try:
             return cls(**{name: value for name, value in overrides.items() if value is not None})  # type: ignore[arg-type]
         except ValidationError as error:
-            lines = [f"QUESTLINE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors()]
+            lines = [
+                f"QUESTLINE_{'_'.join(map(str, e['loc'])).upper()}: {e['msg'].removeprefix('Value error, ')}"
+                for e in error.errors()
+            ]
             raise BadInput("settings that cannot be used:\n  " + "\n  ".join(lines)) from None
+        except SettingsError as error:  # raised before any value is checked; it names the field
+            raise BadInput(f"a setting is written as JSON and is none: {error}") from None
 
     @property
     def paths(self) -> Home:

@@ -202,7 +202,11 @@ def test_ask_takes_one_model_alone_and_says_where_an_answer_is_from(
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"QUESTLINE_LISTEN": "nowhere"}, "QUESTLINE_LISTEN: Value error, 'nowhere' is no address; write host:port"),
+        ({"QUESTLINE_LISTEN": "nowhere"}, "QUESTLINE_LISTEN: 'nowhere' is no address; write host:port"),
+        (
+            {"QUESTLINE_HTTP_ORIGINS": "https://play.example"},
+            'as JSON and is none: error parsing value for field "http_origins"',
+        ),
         ({"QUESTLINE_HOME": "/proc/questline"}, "/proc/questline"),
         ({"QUESTLINE_BROKER": "kafka:x"}, "broker address 'kafka:x' is not understood; use one of pubsub:…, spool:"),
     ],

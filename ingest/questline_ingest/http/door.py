@@ -112,6 +112,7 @@ def http_app(door: HttpDoor, *, origins: tuple[str, ...]) -> Starlette:
         allow_origins=origins,
         allow_methods=["POST"],
         allow_headers=["authorization", "content-type", "traceparent", "x-api-key"],
+        expose_headers=["retry-after"],
         max_age=86_400,
     )
     app = Starlette(

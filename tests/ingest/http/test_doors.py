@@ -131,6 +131,22 @@ async def test_no_body_is_an_error_of_the_server(doors: Addresses, body: bytes, 
     assert (answered.headers["content-type"] == "application/problem+json") is (status != 200)
 
 
+async def test_a_web_page_may_call_and_is_shown_when_to_come_again(
+    settings: GatewaySettings, broker: MemoryBroker
+) -> None:
+    origin = "https://play.example"
+    opened = {"http_listen": "127.0.0.1:0", "http_origins": (origin,)}
+    asks = {"origin": origin, "access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
+    async with serving_all(settings.model_copy(update=opened), broker) as at, httpx.AsyncClient() as client:
+        url = f"http://{at.http}/v1/events"
+        before = await client.options(url, headers=asks)
+        answered = await client.post(url, headers={"origin": origin}, content=orjson.dumps(a_row()))
+
+    assert (before.status_code, answered.status_code) == (200, 200)
+    assert answered.headers["access-control-allow-origin"] == origin
+    assert answered.headers["access-control-expose-headers"] == "retry-after"
+
+
 @pytest.mark.parametrize("behind", [b"", b"\n", b'{"more": 1}'])
 async def test_a_tcp_client_gets_its_spend(doors: Addresses, broker: MemoryBroker, behind: bytes) -> None:
     row = a_row(event_timestamp=7, ml="spend")
