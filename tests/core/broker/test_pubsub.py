@@ -1,4 +1,4 @@
-"""What the Pub/Sub adapter promises beyond the rules of every broker: order, bounded memory, retries, refusals."""
+"""What the Pub/Sub adapter promises beyond the rules of every broker: bounded memory, retries, refusals."""
 
 from __future__ import annotations
 
@@ -25,12 +25,8 @@ numbers = count()
 
 @pytest.fixture
 def address(emulator: str) -> str:
-    return own_topic(emulator, ordered=False)
-
-
-def own_topic(emulator: str, *, ordered: bool) -> str:
     where = f"questline/own{next(numbers)}/own{next(numbers)}?endpoint={emulator}"
-    ensure(where, ordered=ordered)
+    ensure(where)
     return where
 
 
@@ -38,10 +34,6 @@ def own_topic(emulator: str, *, ordered: bool) -> str:
 def broker(address: str) -> Iterator[PubSub]:
     with closing(open_pubsub(address, wait_s=0.5)) as broker:
         yield broker
-
-
-def of_player(player: int, number: int) -> Message:
-    return Message(f"{number}".encode(), {"kind": EVENT, "id": f"{player}-{number}", "player": f"player{player}"})
 
 
 def big(number: int, size: int) -> Message:
@@ -64,19 +56,6 @@ async def test_a_publish_larger_than_a_request_arrives_whole(broker: PubSub) -> 
 async def test_a_message_larger_than_a_request_is_a_sentence(broker: PubSub) -> None:
     with pytest.raises(BadInput, match=r"too large for Pub/Sub; send at most 9,000,000"):
         await broker.publish([message("a"), big(0, REQUEST_BYTES)])
-
-
-async def test_messages_of_one_player_come_in_the_order_of_their_publishing(emulator: str) -> None:
-    with closing(open_pubsub(own_topic(emulator, ordered=True), wait_s=0.5, order_by="player")) as broker:
-        publishing = [broker.publish([of_player(player, n)]) for n in range(40) for player in range(5)]
-        await asyncio.gather(*publishing)
-        came: dict[str, list[int]] = {}
-        while deliveries := broker.pull(max_messages=1_000, lease_s=60):
-            for delivery in deliveries:
-                came.setdefault(delivery.message.attributes["player"], []).append(int(delivery.message.data))
-            broker.ack([d.ack_id for d in deliveries])
-
-    assert came == {f"player{player}": list(range(40)) for player in range(5)}
 
 
 async def test_more_than_memory_allows_is_refused_with_advice_and_the_rest_is_published(address: str) -> None:

@@ -33,10 +33,10 @@ WAIT_S = 1.0
 class PubSub:
     """A topic to publish to, and perhaps a subscription to consume from."""
 
-    def __init__(self, address: Address, *, order_by: str, max_bytes: int, give_up_s: float, wait_s: float) -> None:
+    def __init__(self, address: Address, *, max_bytes: int, give_up_s: float, wait_s: float) -> None:
         """See `open_pubsub`."""
         self.address = address
-        self._order_by, self._max_bytes, self._give_up_s, self._wait_s = order_by, max_bytes, give_up_s, wait_s
+        self._max_bytes, self._give_up_s, self._wait_s = max_bytes, give_up_s, wait_s
         self._publisher: Publisher | None = None
         self._subscriber: Subscriber | None = None
 
@@ -49,9 +49,7 @@ class PubSub:
             BadInput: a message is too large.
         """
         if self._publisher is None or self._publisher.loop is not asyncio.get_running_loop():
-            self._publisher = Publisher(
-                self.address, order_by=self._order_by, max_bytes=self._max_bytes, give_up_s=self._give_up_s
-            )
+            self._publisher = Publisher(self.address, max_bytes=self._max_bytes, give_up_s=self._give_up_s)
         if messages:
             await self._publisher.publish(messages)
 
@@ -105,7 +103,6 @@ def open_pubsub(  # noqa: PLR0913 - each is one knob of Pub/Sub
     address: str,
     *,
     endpoint: str = "",
-    order_by: str = "",
     max_bytes: int = MAX_BYTES,
     give_up_s: float = GIVE_UP_S,
     wait_s: float = WAIT_S,
@@ -116,8 +113,6 @@ def open_pubsub(  # noqa: PLR0913 - each is one knob of Pub/Sub
     Args:
         address: `PROJECT/TOPIC[/SUBSCRIPTION][?endpoint=HOST:PORT]`.
         endpoint: `HOST:PORT` of an emulator; without it, Google is called with the application's default credentials.
-        order_by: attribute, such as `player`, whose messages of one value are delivered in order if the subscription
-            is ordered; each value then has requests of its own. Empty: no order.
         max_bytes: messages of this size in total may wait; then publishing is refused.
         give_up_s: a request is tried this long.
         wait_s: a pull waits this long for its first message.
@@ -126,6 +121,4 @@ def open_pubsub(  # noqa: PLR0913 - each is one knob of Pub/Sub
     Raises:
         BadInput: the address is not understood.
     """
-    return PubSub(
-        parse(address, endpoint=endpoint), order_by=order_by, max_bytes=max_bytes, give_up_s=give_up_s, wait_s=wait_s
-    )
+    return PubSub(parse(address, endpoint=endpoint), max_bytes=max_bytes, give_up_s=give_up_s, wait_s=wait_s)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -34,17 +34,17 @@ RETRY_AFTER_S = 1.0
 
 
 class Publisher:
-    """Publishes for one event loop. A request that fails is sent again before anything else of its ordering key."""
+    """Publishes for one event loop."""
 
-    def __init__(self, address: Address, *, order_by: str, max_bytes: int, give_up_s: float) -> None:
+    def __init__(self, address: Address, *, max_bytes: int, give_up_s: float) -> None:
         """See `open_pubsub`."""
         self.loop = asyncio.get_running_loop()
-        self._topic, self._order_by, self._max_bytes = address.topic_path, order_by, max_bytes
+        self._topic, self._max_bytes = address.topic_path, max_bytes
         self._channel = connect_async(address)
         self._call = unary(self._channel, "Publisher/Publish", PublishResponse)
         self._metadata = routed("topic", self._topic)
-        self._lanes: dict[str, Lane] = {}
-        self._turn: set[str] = set()
+        self._lane = Lane()
+        self._at_end_of_turn = False
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._held_bytes = 0
@@ -68,51 +68,39 @@ class Publisher:
         size = size_bytes(messages)
         if self._held_bytes + size > self._max_bytes:
             raise self._full(f"{self._held_bytes >> 20} MiB wait to be published already")
-        if not self._order_by and size <= REQUEST_BYTES and len(messages) <= REQUEST_MESSAGES:
-            return self._add("", messages, size)
-        parts = [(key, run, size_bytes(run)) for key, own in self._by_key(messages) for run in cut(own)]
-        return asyncio.ensure_future(_all_done([self._add(*part) for part in parts]))
+        if size <= REQUEST_BYTES and len(messages) <= REQUEST_MESSAGES:
+            return self._add(messages, size)
+        runs = list(cut(messages))  # before any is under way: a message may be too large
+        return asyncio.ensure_future(_all_done([self._add(run, size_bytes(run)) for run in runs]))
 
     def close(self) -> None:
         """Close the channel; requests under way are abandoned."""
         with suppress(RuntimeError):  # the loop is closed, and so is what it served
             self.loop.call_soon_threadsafe(lambda: self._keep(self._channel.close(grace=None)))
 
-    def _by_key(self, messages: Sequence[Message]) -> Iterable[tuple[str, Sequence[Message]]]:
-        if not self._order_by:
-            return (("", messages),)
-        keys: dict[str, list[Message]] = {}
-        for message in messages:
-            keys.setdefault(message.attributes.get(self._order_by, ""), []).append(message)
-        return keys.items()
-
-    def _add(self, key: str, messages: Sequence[Message], size: int) -> asyncio.Future[None]:
+    def _add(self, messages: Sequence[Message], size: int) -> asyncio.Future[None]:
         answer: asyncio.Future[None] = self.loop.create_future()
-        lane = self._lanes.get(key) or self._lanes.setdefault(key, Lane())
-        lane.add(Waiting(messages, size, answer))
+        self._lane.add(Waiting(messages, size, answer))
         self._held_bytes += size
-        if not self._turn:  # at the end of this turn of the loop, so that what is published in it goes together
+        if not self._at_end_of_turn:  # of the loop, so that what is published in one turn goes together
             self.loop.call_soon(self._send_turn)
-        self._turn.add(key)
+            self._at_end_of_turn = True
         return answer
 
     def _send_turn(self) -> None:
-        turn, self._turn = self._turn, set()
-        for key in turn:
-            self._send_waiting(key)
+        self._at_end_of_turn = False
+        self._send_waiting()
 
-    def _send_waiting(self, key: str) -> None:
-        lane = self._lanes.get(key)
-        while lane and lane.waiting and lane.under_way < _limit(key, lane):
+    def _send_waiting(self) -> None:
+        lane = self._lane
+        while lane.waiting and lane.under_way < (IN_FLIGHT if lane.fills_a_request() else EAGER):
             lane.under_way += 1
-            self._keep(self._send(key, lane, lane.take()))
-        if lane and not lane.under_way:
-            del self._lanes[key]
+            self._keep(self._send(lane.take()))
 
-    async def _send(self, key: str, lane: Lane, taken: Sequence[Waiting]) -> None:
+    async def _send(self, taken: Sequence[Waiting]) -> None:
         failure: BaseException | None = None
         try:
-            request = written(self._topic, key, taken)
+            request = written(self._topic, taken)
             async with self._slots:
                 await self._again.copy()(self._ask, request)
         except grpc.aio.AioRpcError as error:
@@ -124,9 +112,9 @@ class Publisher:
             raise
         finally:
             self._held_bytes -= sum(waiting.size_bytes for waiting in taken)
-            lane.under_way -= 1
+            self._lane.under_way -= 1
             _settle(taken, failure)
-            self._send_waiting(key)
+            self._send_waiting()
 
     async def _ask(self, request: bytes) -> None:
         await self._call(request, timeout=REQUEST_TIMEOUT_S, metadata=self._metadata)
@@ -151,13 +139,6 @@ async def _all_done(answers: Sequence[asyncio.Future[None]]) -> None:
     for failure in await asyncio.gather(*answers, return_exceptions=True):
         if failure is not None:
             raise failure
-
-
-def _limit(key: str, lane: Lane) -> int:
-    """Tell how many requests may be under way: one where order counts."""
-    if key:
-        return 1
-    return IN_FLIGHT if lane.fills_a_request() else EAGER
 
 
 def _settle(taken: Sequence[Waiting], failure: BaseException | None) -> None:

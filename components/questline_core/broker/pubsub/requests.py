@@ -1,4 +1,4 @@
-"""Queue the messages of one ordering key, and write them as publish requests."""
+"""Queue messages, and write them as publish requests."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Waiting(NamedTuple):
 
 @dataclass(slots=True)
 class Lane:
-    """What waits under one ordering key; all of it, when there is no order."""
+    """What waits to be published, and what is under way."""
 
     waiting: deque[Waiting] = field(default_factory=deque)
     messages: int = 0
@@ -86,7 +86,7 @@ def cut(messages: Sequence[Message]) -> Iterator[Sequence[Message]]:
         yield from cut(messages[half:])
 
 
-def written(topic: str, ordering_key: str, taken: Sequence[Waiting]) -> bytes:
+def written(topic: str, taken: Sequence[Waiting]) -> bytes:
     """Write a request.
 
     Raises:
@@ -96,8 +96,7 @@ def written(topic: str, ordering_key: str, taken: Sequence[Waiting]) -> bytes:
     add = request.messages.add
     for waiting in taken:
         for data, own in waiting.messages:
-            message = add(data=data, ordering_key=ordering_key) if ordering_key else add(data=data)
-            attributes = message.attributes
+            attributes = add(data=data).attributes
             for key, value in own.items():  # `update` takes twice as long
                 attributes[key] = value
     return bytes(request.SerializeToString())

@@ -19,7 +19,7 @@ TIMEOUT_S = 10.0
 _Topic, _Subscription = pubsub.Topic.pb(), pubsub.Subscription.pb()
 
 
-def ensure(address: str, *, endpoint: str = "", ordered: bool = False) -> None:
+def ensure(address: str, *, endpoint: str = "") -> None:
     """Make what the address names, where it is missing; what exists is left as it is.
 
     In Google's cloud the project's Pub/Sub service agent must be allowed to publish dead letters
@@ -28,7 +28,6 @@ def ensure(address: str, *, endpoint: str = "", ordered: bool = False) -> None:
     Args:
         address: `PROJECT/TOPIC[/SUBSCRIPTION]`, as behind `pubsub:`.
         endpoint: `HOST:PORT` of an emulator.
-        ordered: deliver messages of one ordering key in the order of their publishing.
 
     Raises:
         NotReady: Pub/Sub refuses, or cannot be reached.
@@ -38,8 +37,8 @@ def ensure(address: str, *, endpoint: str = "", ordered: bool = False) -> None:
         _make_topic(channel, where)
         if where.subscription:
             _make_topic(channel, where.dead)
-            _make_subscription(channel, where.dead, _subscription(where.dead, ordered=False))
-            _make_subscription(channel, where, _with_dead_letters(_subscription(where, ordered=ordered), where.dead))
+            _make_subscription(channel, where.dead, _subscription(where.dead))
+            _make_subscription(channel, where, _with_dead_letters(_subscription(where), where.dead))
 
 
 def _make_topic(channel: grpc.Channel, where: Address) -> None:
@@ -50,13 +49,12 @@ def _make_subscription(channel: grpc.Channel, where: Address, subscription: Any)
     _make(unary(channel, "Subscriber/CreateSubscription", _Subscription), subscription, where.subscription_path)
 
 
-def _subscription(where: Address, *, ordered: bool) -> Any:
+def _subscription(where: Address) -> Any:
     return _Subscription(
         name=where.subscription_path,
         topic=where.topic_path,
         ack_deadline_seconds=ACK_DEADLINE_S,
         message_retention_duration={"seconds": RETENTION_S},
-        enable_message_ordering=ordered,
         expiration_policy={},  # one without a time: the subscription of a game that pauses stays
     )
 
