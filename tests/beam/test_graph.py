@@ -33,7 +33,7 @@ from questline_core.warehouse.port import EVENTS, Warehouse, open_warehouse
 
 PRISM = shutil.which("prism")
 NAMES = Path(__file__).with_name("transform_names.json")
-MINUTE_US, HOUR_US = 60_000_000, 3_600_000_000
+MINUTE_US = 60_000_000
 T0 = 1_700_000_000_000_000
 
 needs_prism = pytest.mark.skipif(PRISM is None, reason="Beam's portable runner `prism` is not on PATH")

@@ -52,7 +52,12 @@ class RejectsHolder:
 
     def _ids(self, player: str) -> list[str]:
         rows = self.warehouse.query(f"SELECT message_id, payload FROM `{REJECTS}`")  # noqa: S608 - our own name
-        return [row["message_id"] for row in rows.to_pylist() if payload_names(row["payload"] or b"", player)]
+        return [
+            row["message_id"]
+            for batch in rows.to_batches(max_chunksize=1_000)  # a payload may have a megabyte
+            for row in batch.to_pylist()
+            if payload_names(row["payload"] or b"", player)
+        ]
 
 
 def table_holders(warehouse: Warehouse) -> Iterator[TableHolder | RejectsHolder]:

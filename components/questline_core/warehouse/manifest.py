@@ -106,22 +106,22 @@ def read_manifest(folder: Path) -> Manifest | None:
     """
     try:
         facts = json.loads((folder / MANIFEST).read_bytes())
+        if facts["format"] != FORMAT:
+            raise BadInput(f"{folder} has format {facts['format']}, this Questline reads {FORMAT}; install a newer one")
+        return Manifest(
+            table_id=facts["table_id"],
+            version=facts["version"],
+            epoch=facts["epoch"],
+            schema=facts["schema"],
+            parts=tuple(Part(file=part["file"], rows=part["rows"]) for part in facts["parts"]),
+            partition=facts.get("partition", ""),
+            cluster=tuple(facts.get("cluster", ())),
+            grown=facts.get("grown", False),
+        )
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except ValueError as error:
-        raise BadInput(f"{folder / MANIFEST} is damaged ({error}); restore it from a copy of the folder") from None
-    if facts["format"] != FORMAT:
-        raise BadInput(f"{folder} has format {facts['format']}, this Questline reads {FORMAT}; install a newer one")
-    return Manifest(
-        table_id=facts["table_id"],
-        version=facts["version"],
-        epoch=facts["epoch"],
-        schema=facts["schema"],
-        parts=tuple(Part(file=part["file"], rows=part["rows"]) for part in facts["parts"]),
-        partition=facts.get("partition", ""),
-        cluster=tuple(facts.get("cluster", ())),
-        grown=facts.get("grown", False),
-    )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{folder / MANIFEST} is damaged ({error!r}); restore it from a copy of the folder") from None
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:

@@ -254,8 +254,9 @@ def test_a_manifest_of_a_newer_questline_is_not_guessed_at(warehouse: EmbeddedWa
         warehouse.query("SELECT * FROM game.scores")
 
 
-def test_a_damaged_manifest_is_named(warehouse: EmbeddedWarehouse, folder: Path) -> None:
-    (folder / MANIFEST).write_text("{")
+@pytest.mark.parametrize("content", ["{", "{}", "[]", '{"format": 1}'])
+def test_a_damaged_manifest_is_named(warehouse: EmbeddedWarehouse, folder: Path, content: str) -> None:
+    (folder / MANIFEST).write_text(content)
 
     with pytest.raises(BadInput, match=r"_manifest.json is damaged"):
         warehouse.append(TABLE, rows("a"))
