@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
+from pathlib import Path
+from shutil import copyfile
 from string import Template
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +31,11 @@ def page(title: str, body: str) -> str:
     """Give the whole page; the script that draws figures is in it when the body has any."""
     script = f"<script>{get_plotlyjs()}</script>" if "<figure" in body else ""
     return fill("page.html", title=title, script=script, body=body)
+
+
+def browsable(file: Path) -> Path:
+    """Copy a page to a name that browsers take for one; KFP gives artifacts names without an ending."""
+    return Path(copyfile(file, f"{file}.html"))
 
 
 def fill(name: str, /, **parts: object) -> str:

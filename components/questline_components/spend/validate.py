@@ -17,6 +17,7 @@ def validate(
 
     from questline_core.models.store import load
     from questline_core.monitoring.profile import Profile
+    from questline_core.pages import browsable
     from questline_core.validation.examples import BadExamples, validate
     from questline_core.validation.page import write_page
 
@@ -24,6 +25,6 @@ def validate(
     found = validate(Path(examples.path), last=last, override=override)
     write_page(Path(report.path), found)
     if found.stops:
-        raise BadExamples(found, Path(report.path))
+        raise BadExamples(found, browsable(Path(report.path)))
     report.metadata["odd"] = [str(finding) for finding in found.findings]
     return len(found.findings)

@@ -11,18 +11,28 @@ from questline_core.pages import fill, page, table
 from questline_core.processes import write_atomically
 from questline_core.validation.examples import BROKEN_JS, ODD_PSI, Finding, Validation
 
+_NOT_COMPARED = {
+    False: "<p>There was no training before.</p>",
+    True: "<p>They were not compared: the data broke a rule, or there was no training before.</p>",
+}
+"""By whether the training is stopped."""
+
 
 def write_page(file: Path, found: Validation) -> None:
     """Write the page, which needs nothing but itself."""
     stops = found.stops
-    verdict = f"No: {len(stops)} checks stop the training." if stops else "Yes: the training may begin."
+    verdict = (
+        f"No: {len(stops)} {'check stops' if len(stops) == 1 else 'checks stop'} the training."
+        if stops
+        else "Yes: the training may begin."
+    )
     body = fill(
         "validation/page.html",
         tone="bad" if stops else "good",
         verdict=verdict,
         rows=", ".join(f"{count:,} rows to {_use(part)}" for part, count in found.rows.items()),
         findings=_findings(found.findings) if found.findings else "<p>Nothing.</p>",
-        moved=_moved(found.moved) if found.moved else "<p>There was no training before, or the data broke a rule.</p>",
+        moved=_moved(found.moved) if found.moved else _NOT_COMPARED[bool(stops)],
     )
     write_atomically(file, page("Spend model: data validation", body))
 
@@ -44,7 +54,8 @@ def _row(finding: Finding) -> Sequence[str]:
 def _moved(moved: Mapping[str, Distances]) -> str:
     ranked = sorted(moved.items(), key=lambda one: -one[1].js)
     rows = ((escape(name), f"{far.psi:.3f}", f"{far.js:.3f}", _bar(far)) for name, far in ranked)
-    return table(("input", "stability index", "Jensen-Shannon", ""), rows, kind="bars")
+    bars = table(("input", "stability index", "Jensen-Shannon", ""), rows, kind="bars")
+    return fill("validation/moved.html", bars=bars)
 
 
 def _bar(far: Distances) -> str:

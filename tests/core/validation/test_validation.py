@@ -188,16 +188,19 @@ def test_the_step_stops_with_a_sentence_and_leaves_a_report(tmp_path: Path) -> N
     rows = examples()
     change("events", -5.0)(rows)
     broken = dsl.Dataset(uri=str(write(tmp_path / "examples", rows)))
-    report = dsl.HTML(uri=str(tmp_path / "report.html"))
+    report = dsl.HTML(uri=str(tmp_path / "report"))  # KFP's names have no ending
 
     with pytest.raises(
         BadExamples, match=r"train\.events: is not negative, and finite \(1 rows, such as -5\.0\); look at the events"
-    ):
+    ) as stopped:
         step.python_func(broken, "", report)
 
     page = Path(report.path).read_text()
-    assert "1 checks stop the training" in page
+    assert "1 check stops the training" in page
     assert "-5.0" in page
+    assert "stability index" not in page  # how to read what is not there
+    assert str(stopped.value).endswith(f"All checks: {tmp_path / 'report.html'}")
+    assert (tmp_path / "report.html").read_text() == page
 
 
 def test_the_step_compares_with_the_champion_and_tells_oddities(tmp_path: Path) -> None:
@@ -211,4 +214,6 @@ def test_the_step_compares_with_the_champion_and_tells_oddities(tmp_path: Path) 
 
     assert step.python_func(now, str(champion), report) == 1
     assert "level_max" in report.metadata["odd"][0]
-    assert "Yes: the training may begin" in Path(report.path).read_text()
+    page = Path(report.path).read_text()
+    assert "Yes: the training may begin" in page
+    assert "With a stability index below 0.1 nothing moved" in " ".join(page.split())
