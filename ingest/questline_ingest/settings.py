@@ -82,7 +82,7 @@ class GatewaySettings(PlatformSettings):
     keys: Path | None = None
     """File of the API keys (`questline keys`); without it every caller is let in."""
     key_events_per_s: float = Field(default=0.0, ge=0)
-    """Events a second that one key may send, in the mean; 0 for no limit."""
+    """Events a second that one key may send in the mean, after a burst of MAX_BATCH_EVENTS; 0 for no limit."""
 
     spend_address: ModelPlace = "127.0.0.1:8081"
     """host:port of the V2 gRPC protocol that serves the model `spend`; or a model host, whose revisions share the

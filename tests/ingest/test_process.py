@@ -182,6 +182,20 @@ def test_ask_prints_what_the_gateway_answers_of_both_models(
     assert [(event.user_pseudo_id, event.is_test) for event in stored] == [("ann", True), ("bo", True)]
 
 
+def test_ask_ends_badly_when_an_event_is_rejected(start_gateway: Callable[[], GatewayProcess]) -> None:
+    told = subprocess.run(
+        questline_command(*("gateway", "ask", "--player", "ann", "--player", "", "--address", start_gateway().listen)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert told.returncode == 1
+    assert told.stdout.startswith("ann  ACCEPTED")
+    assert "REJECTED: user_pseudo_id is missing" in told.stdout
+
+
 def test_ask_takes_one_model_alone_and_says_where_an_answer_is_from(
     start_gateway: Callable[[], GatewayProcess],
 ) -> None:

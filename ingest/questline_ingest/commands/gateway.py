@@ -50,7 +50,10 @@ def ask(  # noqa: PLR0913 - each is an option of the command line
     real: Annotated[bool, typer.Option("--real", help="Do not mark the events as a test.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Send one event for each player and print what the gateway answers: outcome, predictions, latency."""
+    """Send one event for each player and print what the gateway answers: outcome, predictions, latency.
+
+    Ends with exit code 1 when an event was rejected.
+    """
     from questline_ingest.asking import as_line, ask_about
     from questline_ingest.calling import CallerSettings
 
@@ -60,3 +63,5 @@ def ask(  # noqa: PLR0913 - each is an option of the command line
         print(json.dumps({"answers": answers, "report": asdict(report)}))
     else:
         print("\n".join(map(as_line, answers)))
+    if report.rejected:
+        raise typer.Exit(1)

@@ -166,11 +166,11 @@ class Answer(google.protobuf.message.Message):
 
     @property
     def spend(self) -> Global___SpendPrediction:
-        """set when SPEND was asked and the event is accepted or duplicate"""
+        """Set when SPEND was asked, the event is accepted or duplicate, and the key is of the title whose players are scored."""
 
     @property
     def churn(self) -> Global___ChurnPrediction:
-        """set when CHURN was asked and the event is accepted or duplicate"""
+        """as `spend`, when CHURN was asked"""
 
     def __init__(
         self,
@@ -237,7 +237,7 @@ class SpendPrediction(google.protobuf.message.Message):
     """the model revision that answered; empty for DEFAULT"""
     source: Global___Source.ValueType
     reason: builtins.str
-    """why the source is not FRESH"""
+    """why the source is not FRESH: no_model, timeout, unreachable, ... (ingest/README.md has all)"""
     def __init__(
         self,
         *,
@@ -276,7 +276,7 @@ class ChurnPrediction(google.protobuf.message.Message):
     """the player was not scored: the probability is that of an average player"""
     source: Global___Source.ValueType
     reason: builtins.str
-    """why the source is not FRESH"""
+    """as of a SpendPrediction"""
     def __init__(
         self,
         *,
