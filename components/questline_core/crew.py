@@ -106,7 +106,7 @@ class Crew:
             await asyncio.to_thread(process.join, max(0.0, give_up - time.monotonic()))
             if process.is_alive():
                 process.kill()
-                process.join()
+                process.join(1.0)
 
     async def ask(self, path: str) -> dict[int, bytes]:
         """Get one path from every process that is ready; empty where there is no answer."""
