@@ -51,6 +51,21 @@ def test_as_many_spend_and_leave_as_the_chances_say(found: Truths) -> None:
         assert abs(happened.sum() - chance.sum()) < 4 * error
 
 
+def test_few_draws_do_not_shift_a_chance() -> None:
+    from questline_ingest.simulate.truth import _mean
+
+    random = np.random.default_rng(3)
+    events = random.integers(1, 9, (20_000, 8)).astype(np.float64)  # who plays longer spends more, and counts less
+    spend = (random.random(events.shape) < 0.05 * events).astype(np.float64)
+    true = (spend / events).sum() / (1 / events).sum()
+
+    few = np.array([_mean(*one) for one in zip(spend, 1 / events, strict=True)])
+    plain = (spend / events).sum(axis=1) / (1 / events).sum(axis=1)
+
+    assert plain.mean() > 1.03 * true
+    assert few.mean() == pytest.approx(true, rel=0.01)
+
+
 def test_there_is_much_to_learn_and_not_everything(found: Truths) -> None:
     told = ceiling(found)
 

@@ -75,7 +75,7 @@ class Truths:
 
 
 def truths(world: World, *, horizon_hours: int, draws: int) -> Truths:
-    """Find the true chances of all players of a world (bots left out); each moment is forked `draws` times."""
+    """Find the true chances of all players of a world (bots left out); fork each moment `draws` times, two at least."""
     found = Truths()
     horizon = horizon_hours * 3_600 * SECOND
     for player in born(world):
@@ -130,6 +130,14 @@ def save(found: Truths, folder: Path, facts: Mapping[str, Any]) -> dict[str, Any
     except OSError as error:
         raise BadInput(f"cannot write to {folder} ({error.strerror}); choose another --truth") from None
     return told
+
+
+def _mean(values: Any, weights: Any) -> float:
+    """Give a weighted mean that few draws hardly shift (jackknife): a quotient of two sums comes out too high."""
+    top, draws = values * weights, len(values)
+    quotient = top.sum() / weights.sum()
+    with_one_left_out = (top.sum() - top) / (weights.sum() - weights)
+    return max(0.0, float(draws * quotient - (draws - 1) * with_one_left_out.mean()))
 
 
 def _of_chance(happened: Any, chance: Any) -> dict[str, float]:
@@ -235,12 +243,9 @@ class _Life:
         """Give the true chance of a spend after a moment, and its true mean."""
         if self.player.urge <= NO_URGE:
             return 0.0, 0.0
-        futures = [self._future(moment, number) for number in range(self.draws)]
-        weight = sum(1 / events for events, _ in futures)
-        return (
-            sum(1 / events for events, spend in futures if spend) / weight,
-            sum(spend / events for events, spend in futures) / weight,
-        )
+        futures = np.array([self._future(moment, number) for number in range(self.draws)], np.float64)
+        weights, spend = 1 / futures[:, 0], futures[:, 1]
+        return min(_mean(spend > 0, weights), 1.0), _mean(spend, weights)
 
     def _future(self, moment: _Moment, number: int) -> tuple[int, float]:
         """Play the sitting again up to the moment, then on with other luck; give the day's events and what is spent."""
