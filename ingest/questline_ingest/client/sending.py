@@ -16,9 +16,9 @@ import grpc
 
 from questline_core.errors import BadInput, NotReady
 from questline_core.pb.telemetry_pb2 import Event
+from questline_ingest.client.failures import is_too_large, pushback_s
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.recent import Window, key_of
-from questline_ingest.status import PUSHBACK
 
 _FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.05, 2.0
 
@@ -193,13 +193,12 @@ class Sending:
         code, details = error.code(), error.details() or ""
         if code in _HOPELESS:
             raise BadInput(f"the gateway at {self._address} cannot take this: {details}")
-        if code is grpc.StatusCode.RESOURCE_EXHAUSTED:
-            if "larger than max" in details:
-                self._split(batch, details)
-                return
-        else:
+        if is_too_large(error):
+            self._split(batch, details)
+            return
+        if code is not grpc.StatusCode.RESOURCE_EXHAUSTED:
             batch.doubtful = True
-        self._again(batch, _pushback_s(error), why=details or code.name)
+        self._again(batch, pushback_s(error), why=details or code.name)
 
     def _split(self, batch: Batch, details: str) -> None:
         """Send a batch that is larger than the gateway's limit in halves."""
@@ -227,11 +226,3 @@ class Sending:
 
     def _wait(self, batch: Batch, wait_s: float) -> None:
         heapq.heappush(self._waiting, Waiting(time.monotonic() + wait_s, next(self._numbers), batch))
-
-
-def _pushback_s(error: grpc.RpcError) -> float:
-    """Read how long the gateway asks to wait, in seconds; 0 when it does not say."""
-    for item in error.trailing_metadata() or ():
-        if item.key == PUSHBACK:
-            return int(item.value) / 1000
-    return 0.0

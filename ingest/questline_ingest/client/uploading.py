@@ -14,15 +14,12 @@ import grpc
 from questline_core.pb.telemetry_pb2 import Event
 from questline_ingest.client.clock import Clock
 from questline_ingest.client.connection import Access
+from questline_ingest.client.failures import is_too_large, pushback_s
 from questline_ingest.client.queue import Queue, Queued
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
-from questline_ingest.status import PUSHBACK
 
 OnRejected = Callable[[Event, pb.Problem], None]
-
-_TOO_LARGE = "larger than max"
-"""In gRPC's own words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,16 +182,17 @@ class Uploader:
 
     def _failed(self, batch: Sequence[Queued], error: grpc.RpcError) -> float:
         """Judge a call that failed as a whole, and tell how long to wait."""
-        code, details = error.code(), error.details() or ""
-        unfit = code is grpc.StatusCode.INVALID_ARGUMENT
-        if not unfit and not (code is grpc.StatusCode.RESOURCE_EXHAUSTED and _TOO_LARGE in details):
-            return self._backoff_s(_pushback_s(error))
+        too_large = is_too_large(error)
+        if not too_large and error.code() is not grpc.StatusCode.INVALID_ARGUMENT:
+            return self._backoff_s(pushback_s(error))
         if len(batch) > 1:
             # One bad event must not hold the others, so ever smaller batches go until it is alone.
             self._most = len(batch) // 2
             return 0.0
         self.counts["rejected"] += 1
-        self._reject(batch[0], pb.Problem(reason="too_large" if not unfit else "malformed", message=details))
+        self._reject(
+            batch[0], pb.Problem(reason="too_large" if too_large else "malformed", message=error.details() or "")
+        )
         self._queue.remove([batch[0].number])
         return 0.0
 
@@ -203,11 +201,3 @@ class Uploader:
         self._failures += 1
         top_s = min(self._pace.longest_backoff_s, self._pace.first_backoff_s * 2.0 ** min(self._failures - 1, 30))
         return advice_s + random.uniform(top_s / 2, top_s)  # noqa: S311 - spreads clients, no secret
-
-
-def _pushback_s(error: grpc.RpcError) -> float:
-    """Read how long the gateway asks to wait, in seconds; 0 when it does not say."""
-    for item in error.trailing_metadata() or ():
-        if item.key == PUSHBACK and str(item.value).isdecimal():
-            return int(item.value) / 1000
-    return 0.0
