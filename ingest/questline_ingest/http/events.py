@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -102,31 +103,12 @@ def answers(answered: Answered) -> list[Mapping[str, Any]]:
 def _answer(verdict: Verdict, spend: Prediction | None, churn: ChurnPrediction | None) -> Mapping[str, Any]:
     told: dict[str, Any] = {"event_id": verdict.event_id, "outcome": verdict.outcome.name}
     if verdict.problem:
-        told["problem"] = {
-            "reason": verdict.problem.reason,
-            "field": verdict.problem.field,
-            "message": verdict.problem.message,
-        }
+        told["problem"] = asdict(verdict.problem)
     if verdict.outcome is Outcome.REFUSED and verdict.refusal:
         told["problem"] = {"reason": verdict.refusal.reason, "field": "", "message": verdict.refusal.message}
         told["retry_after_ms"] = max(1, round(verdict.refusal.retry_after_s * 1000))
     if spend:
-        told["spend"] = {
-            "value": spend.spend.value,
-            "lower_bound": spend.spend.lower_bound,
-            "upper_bound": spend.spend.upper_bound,
-            "probability": spend.spend.probability,
-            "revision": spend.spend.revision,
-            "source": spend.source.name,
-            "reason": spend.reason,
-        }
+        told["spend"] = {**asdict(spend.spend), "source": spend.source.name, "reason": spend.reason}
     if churn:
-        told["churn"] = {
-            "probability": churn.churn.probability,
-            "model": churn.churn.model,
-            "generation": churn.churn.generation,
-            "is_prior": churn.churn.is_prior,
-            "source": churn.source.name,
-            "reason": churn.reason,
-        }
+        told["churn"] = {**asdict(churn.churn), "source": churn.source.name, "reason": churn.reason}
     return told

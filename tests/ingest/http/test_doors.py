@@ -11,6 +11,7 @@ import pytest
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
+from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.server import Addresses
 from questline_ingest.settings import GatewaySettings
 from questline_ingest.testing import serving_all
@@ -63,6 +64,16 @@ async def test_a_bad_event_does_not_hold_the_others_and_a_model_answers(doors: A
     assert (first["outcome"], first["spend"]["source"]) == ("ACCEPTED", "FRESH")
     assert second["problem"]["field"] == "event_timestamp"
     assert third["outcome"] == "REJECTED"
+
+
+async def test_an_answer_has_the_words_of_the_proto(doors: Addresses) -> None:
+    body = {"events": [a_row(), a_row(event_id="")], "predict": ["spend", "churn"]}
+
+    stored, rejected = (await post(doors, orjson.dumps(body))).json()["answers"]
+
+    assert list(stored["spend"]) == list(pb.SpendPrediction.DESCRIPTOR.fields_by_name)
+    assert list(stored["churn"]) == list(pb.ChurnPrediction.DESCRIPTOR.fields_by_name)
+    assert list(rejected["problem"]) == list(pb.Problem.DESCRIPTOR.fields_by_name)
 
 
 @pytest.mark.parametrize(
