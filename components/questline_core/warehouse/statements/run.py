@@ -50,7 +50,7 @@ class _Jumped(Exception):
 
 
 def run(store: Store, engine: Engine, text: str, values: Mapping[str, Any]) -> pa.Table:
-    """Run one statement or script and give the rows of its last SELECT; without one, a table without columns.
+    """Run one statement or script and give the rows of its last statement: without columns unless that is a SELECT.
 
     Raises:
         BadInput: something is not GoogleSQL, not supported or fails; tells where. What came before it is done.
