@@ -103,8 +103,8 @@ def open_gate(settings: GatewaySettings) -> Gate:
         BadInput: the file of the keys cannot be read.
     """
     keys = Keys(settings.keys) if settings.keys else None
-    if keys:
-        keys.refresh()
+    if keys and not keys.all():
+        audit.warning("every call is refused until there is a key", file=str(settings.keys))
     return Gate(
         keys,
         events_per_s=settings.key_events_per_s,

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import grpc
 import pytest
+from structlog.testing import capture_logs
 
 from questline_core.errors import BadInput
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.testing.memory_broker import MemoryBroker
 from questline_ingest.auth import ANYONE, Gate, Keys, NotAllowed, RateLimited, require_closed
+from questline_ingest.auth.gate import open_gate
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.ingest_pb2_grpc import IngestStub
 from questline_ingest.settings import GatewaySettings
@@ -89,6 +91,17 @@ def test_a_damaged_file_of_keys_is_named(keys: Keys) -> None:
 
     with pytest.raises(BadInput, match=r"keys\.json cannot be read"):
         keys.all()
+
+
+def test_a_gateway_that_has_no_key_says_so_when_it_starts(settings: GatewaySettings, keys: Keys) -> None:
+    with capture_logs() as logs:
+        open_gate(settings.model_copy(update={"keys": keys.path}))
+        keys.create("game")
+        open_gate(settings.model_copy(update={"keys": keys.path}))
+
+    assert [(log["event"], log["file"]) for log in logs if log["log_level"] == "warning"] == [
+        ("every call is refused until there is a key", str(keys.path))
+    ]
 
 
 def test_the_rate_holds_at_the_limit_and_refuses_one_more_with_advice() -> None:
