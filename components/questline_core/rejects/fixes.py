@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
 from questline_core.errors import BadInput
-from questline_core.events.checks import Problem, check, foreign
+from questline_core.events.checks import Problem, Reason, check, foreign
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.rejects.store import anywhere
 
@@ -29,7 +29,7 @@ class Rule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reason: str
+    reason: Reason
     field: str | None = None
     """The problem's field, `[*]` for any place in a list; any field without it."""
     title: str | None = None
@@ -130,11 +130,12 @@ def read_fixes(path: Path) -> Sequence[Rule]:
         given = yaml.safe_load(path.read_text(encoding="utf-8"))
         rules = TypeAdapter(list[Rule]).validate_python(given)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise BadInput(f"cannot read the fixes in {path} ({error}); docs/rejects.md shows one") from None
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"cannot read the fixes in {path} ({why}); docs/rejects.md shows one") from None
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{path}: entry {place}: {first['msg']}; docs/rejects.md lists what a rule may say") from None
+        place = f"entry {'.'.join(map(str, first['loc']))}" if first["loc"] else "the file"
+        raise BadInput(f"{path}: {place}: {first['msg']}; docs/rejects.md lists what a rule may say") from None
     return rules
 
 

@@ -148,7 +148,8 @@ def test_a_rule_for_one_title_leaves_others_alone(tmp_path: Path) -> None:
     ("text", "says"),
     [
         ("- {reason: missing, sett: {event_name: x}}", "entry 0.sett"),
-        ("reason: missing", "list"),
+        ("- {reason: mising, set: {event_name: x}}", "entry 0.reason: .*'missing'"),
+        ("reason: missing", "the file: .*list"),
         ("- {reason: out_of_range, divide: {event_timestamp: 0}}", "entry 0.divide.event_timestamp"),
         ("- [", "cannot read"),
     ],
