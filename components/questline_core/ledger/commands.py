@@ -83,7 +83,10 @@ def diff(before: Revision, after: Revision, model: Model = "spend") -> None:
 def history(model: Model = "spend") -> None:
     """List all moves of a model, oldest first."""
     with _ledger() as ledger:
-        _print_entries(ledger.history(model))
+        found = ledger.history(model)
+    if not found:
+        print(f"the ledger knows of no move of {model}")
+    _print_entries(found)
 
 
 @revisions.command()

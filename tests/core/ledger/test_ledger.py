@@ -113,6 +113,12 @@ def test_the_command_tells_what_served_at_a_time(
     assert "is no time" in str(nonsense.exception)
 
 
+def test_a_history_without_moves_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUESTLINE_HOME", str(tmp_path))
+
+    assert CliRunner().invoke(revisions, ["history"]).output == "the ledger knows of no move of spend\n"
+
+
 def test_a_diff_tells_data_content_and_metrics(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for revision, loss in (("v1", 0.5), ("v2", 0.25)):
         _published(tmp_path / "models", revision, loss)
