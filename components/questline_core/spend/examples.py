@@ -67,7 +67,7 @@ def extract(warehouse: Warehouse, folder: Path, *, horizon_hours: int, holdout_d
         evaluation=len(evaluation),
         evaluation_positives=_positives(evaluation),
     )
-    _check_enough(counts, horizon_hours=horizon_hours, holdout_days=holdout_days)
+    _check_enough(counts, warehouse, horizon_hours=horizon_hours, holdout_days=holdout_days)
     folder.mkdir(parents=True, exist_ok=True)
     for name, part in (("train", train), ("eval", evaluation)):
         pq.write_table(pa.Table.from_pylist(part, schema=SCHEMA), folder / f"{name}.parquet")
@@ -103,13 +103,15 @@ def _positives(rows: list[dict[str, Any]]) -> int:
     return sum(row["spend"] > 0 for row in rows)
 
 
-def _check_enough(counts: ExampleCounts, *, horizon_hours: int, holdout_days: int) -> None:
+def _check_enough(counts: ExampleCounts, warehouse: Warehouse, *, horizon_hours: int, holdout_days: int) -> None:
     for name, least in LEAST.items():
         found = getattr(counts, name)
         if found < least:
             kind = f"{name.replace('_positives', '')} examples{' with spend' if 'positives' in name else ''}"
+            unreadable = warehouse.query(sql("spend/unreadable_amounts.sql"))["spends"][0].as_py()
+            hint = f"; {unreadable:,} spends count for nothing, because their value is no number" if unreadable else ""
             raise NotReady(
                 f"only {found} {kind} are due {horizon_hours} h before the latest event, with the last "
-                f"{holdout_days} days held out, and {least} are needed; let more players play for longer "
-                "(`questline simulate`), or hold out fewer days"
+                f"{holdout_days} days held out, and {least} are needed{hint}; let more players play for longer "
+                "(`questline simulate`), or ask for fewer days held out or a shorter horizon"
             )

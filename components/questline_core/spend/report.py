@@ -14,7 +14,7 @@ import plotly.graph_objects as go
 
 from questline_core.pages import MODEL, OTHER, calibration, figure, fill, guide, page, table, tiles
 from questline_core.processes import write_atomically
-from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Predictions
+from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Floats, Predictions
 from questline_core.spend.evaluation import Evaluation
 from questline_core.spend.explain import Share
 from questline_core.spend.metrics import Curve
@@ -69,7 +69,7 @@ def write_card(file: Path, evaluation: Evaluation, examples: Path, *, signature:
     everyone |= {one.name: one.scores for one in evaluation.rivals}
     card = fill(
         "spend/model_card.md",
-        **origin,
+        **{name: f"{value:,}" if isinstance(value, int) else value for name, value in origin.items()},
         rows=f"{evaluation.rows:,}",
         players=f"{evaluation.players:,}",
         positives=f"{evaluation.positives:,}",
@@ -92,13 +92,16 @@ def write_card(file: Path, evaluation: Evaluation, examples: Path, *, signature:
 
 
 def _tiles(found: Evaluation) -> Iterable[tuple[str, str]]:
-    top = found.lift[-1]
+    top, total = found.lift[-1], found.total_error
     share = top.actual * top.rows / sum(one.actual * one.rows for one in found.lift)
     return (
         (f"{found.roc_auc.value:.3f}", "ROC AUC: 0.5 is a coin, 1 is knowing"),
         (f"{1 - found.model.log_loss / found.constant.log_loss:.0%}", "less log loss than the base rate"),
         (f"{share:.0%}", "of all spend follows the tenth of the moments with the highest predictions"),
-        (f"{found.model.total_error:+.0%}", "predicted total against the actual one"),
+        (
+            f"{total.value:+.0%}",
+            f"predicted total against the actual one (95 %: {total.low:+.0%} to {total.high:+.0%})",
+        ),
     )
 
 
@@ -149,6 +152,7 @@ def _where(found: Evaluation) -> Iterable[str]:
         "How much worse the probability gets when one input is shuffled among the players.",
         [go.Bar(y=[name for name, _ in top], x=[rise for _, rise in top], marker_color=MODEL, orientation="h")],
         axes=("rise of the log loss", ""),
+        wide=True,
     )
 
 
@@ -186,6 +190,7 @@ def _learning(losses: Sequence[float]) -> str:
         "Loss on players left out, after each pass over the examples; the lowest point is what is kept.",
         [go.Scatter(x=epochs, y=losses, mode="lines+markers", line={"color": MODEL}, name="loss")],
         axes=("pass", "loss"),
+        yaxis_rangemode="normal",
     )
 
 
@@ -241,17 +246,22 @@ def _how_much(found: Evaluation, rows: Examples, predictions: Predictions) -> It
     )
     spent = rows.spend[rows.spend > 0]
     given = predictions.value[rows.spend > 0] / predictions.probability[rows.spend > 0]
-    edges = {"start": 0, "end": float(np.quantile(spent, 0.99)), "size": max(1.0, float(np.quantile(spent, 0.99)) / 30)}
     yield figure(
         "Amounts of those who spend",
-        f"Of those who spend, {found.interval.coverage_of_spenders:.0%} spend an amount within the bounds (promised: "
+        "How many spend so much or less: the line of what is predicted (if there is spend) is steeper, as it is an "
+        f"average. {found.interval.coverage_of_spenders:.0%} spend an amount within the bounds (promised: "
         f"{NOMINAL_COVERAGE:.0%}); of everybody {found.interval.coverage:.1%}.",
-        [
-            go.Histogram(x=spent, xbins=edges, name="actual", marker_color=OTHER),
-            go.Histogram(x=given, xbins=edges, name="predicted, if there is spend", marker_color=MODEL, opacity=0.75),
-        ],
-        axes=("spend, virtual currency", "moments"),
+        [_share_up_to(spent, "actual", OTHER), _share_up_to(given, "predicted", MODEL)],
+        axes=("spend, virtual currency", "share of those who spend"),
+        xaxis={"type": "log", "tickvals": [one * 10**power for power in range(-2, 7) for one in (1, 2, 5)]},
     )
+
+
+def _share_up_to(amounts: Floats, name: str, color: str) -> Any:
+    """Draw at a hundred places which share of the amounts is no higher."""
+    shares = np.linspace(0, 1, 101)
+    line = {"color": color, "width": 2.5, "shape": "hv"}
+    return go.Scatter(x=np.quantile(amounts, shares), y=shares, mode="lines", line=line, name=name)
 
 
 def _facts(found: Evaluation, origin: Mapping[str, Any]) -> str:

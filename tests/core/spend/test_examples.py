@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from questline_core.errors import NotReady
-from questline_core.pb.telemetry_pb2 import Event
+from questline_core.pb.telemetry_pb2 import Event, Param, ParamValue
 from questline_core.spend import examples
 from questline_core.spend.arrays import read_examples
 from questline_core.spend.examples import ExampleCounts, extract
@@ -179,4 +179,16 @@ def test_without_spend_there_is_not_enough_to_learn(warehouse: Warehouse, tmp_pa
     fill(warehouse, [an_event(f"p{number}", MONDAY + day * DAY) for number in range(60) for day in range(10)])
 
     with pytest.raises(NotReady, match="only 0 train examples with spend are due"):
+        extract(warehouse, tmp_path, horizon_hours=24, holdout_days=3)
+
+
+def test_amounts_that_are_texts_are_told_where_spend_is_not_enough(warehouse: Warehouse, tmp_path: Path) -> None:
+    texts = [an_event(f"p{number}", MONDAY, "spend_virtual_currency") for number in range(60)]
+    for event in texts:
+        event.event_params.append(Param(key="value", value=ParamValue(string_value="12.50")))
+    fill(
+        warehouse, [*texts, *(an_event(f"p{number}", MONDAY + day * DAY) for number in range(60) for day in range(10))]
+    )
+
+    with pytest.raises(NotReady, match="60 spends count for nothing, because their value is no number"):
         extract(warehouse, tmp_path, horizon_hours=24, holdout_days=3)

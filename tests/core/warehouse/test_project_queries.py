@@ -38,6 +38,7 @@ QUESTIONS: Mapping[str, Mapping[str, Any]] = {
     "events/sessions.sql": {"everyone": True, "players": ["nobody"]},
     "spend/labels.sql": {"horizon": DAY},
     "spend/latest_event.sql": {},
+    "spend/unreadable_amounts.sql": {},
     "churn/players.sql": {
         "start": START,
         "as_of": START + 12 * DAY,
