@@ -109,21 +109,26 @@ class Publish(beam.DoFn):
 
     def __init__(self, address: str) -> None:
         self._address = address
+        self._opened: ExitStack | None = None
         self._broker: Broker | None = None
+        self._loop: asyncio.Runner | None = None
 
     def setup(self) -> None:
-        """Open the broker, once for each worker."""
-        self._broker = open_broker(self._address)
+        """Open the broker, once for each worker, and the event loop to which its channel is bound."""
+        self._opened = ExitStack()
+        self._loop = self._opened.enter_context(asyncio.Runner())
+        self._broker = self._opened.enter_context(closing(open_broker(self._address)))
 
     def teardown(self) -> None:
-        """Close it."""
-        if self._broker is not None:
-            self._broker.close()
+        """Close both."""
+        if self._opened is not None:
+            self._opened.close()
 
     def process(self, rejects: Batch[Reject]) -> None:
         """Return when they are durable."""
         assert self._broker is not None  # noqa: S101 - the runner has called setup
-        asyncio.run(self._broker.publish([_dead_letter(reject) for reject in rejects]))
+        assert self._loop is not None  # noqa: S101 - as above
+        self._loop.run(self._broker.publish([_dead_letter(reject) for reject in rejects]))
 
 
 def _dead_letter(reject: Reject) -> Message:
