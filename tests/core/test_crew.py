@@ -14,7 +14,7 @@ import pytest
 
 from questline_core.crew import Crew, metrics_of_all
 from questline_core.errors import NotReady
-from questline_core.testing.small_server import ENDS, PROCESS, serve
+from questline_core.testing.small_server import DONE, DRAINING, ENDS, GO_ON, PROCESS, drain, serve
 
 PATIENCE_S = 60.0
 
@@ -103,3 +103,33 @@ async def test_one_that_ends_at_its_start_is_named(tmp_path: Path) -> None:
         await crew.wait_ready(asyncio.Event())
 
     await crew.stop(PATIENCE_S)
+
+
+@pytest.fixture
+async def draining(tmp_path: Path) -> AsyncIterator[Crew]:
+    """One process that is ready, and that ends when `GO_ON` is there and not before."""
+    made = Crew(PROCESS, tmp_path, 1, partial(drain, tmp_path))
+    made.start()
+    await made.wait_ready(asyncio.Event())
+    yield made
+    made.processes[0].kill()
+    made.processes[0].join()
+
+
+async def test_one_that_is_told_to_stop_is_waited_for_until_its_work_is_done(draining: Crew, tmp_path: Path) -> None:
+    stopping = asyncio.create_task(draining.stop(PATIENCE_S))
+    process = draining.processes[0]
+    await until(lambda: (tmp_path / DRAINING).exists() or not process.is_alive(), "its draining")
+    assert not stopping.done()
+
+    (tmp_path / GO_ON).touch()
+    await stopping
+
+    assert (process.exitcode, (tmp_path / DONE).exists()) == (0, True)
+
+
+async def test_one_that_does_not_end_in_time_is_killed(draining: Crew, tmp_path: Path) -> None:
+    await draining.stop(0.0)
+
+    assert draining.processes[0].exitcode == -signal.SIGKILL
+    assert not (tmp_path / DONE).exists()

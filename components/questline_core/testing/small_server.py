@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -36,3 +38,23 @@ def serve(run: Path, number: int) -> None:
     server = HTTPServer(("127.0.0.1", 0), _Ok)
     with announced(run, number_of(PROCESS, number), admin=f"127.0.0.1:{server.server_port}"):
         server.serve_forever()
+
+
+DRAINING, GO_ON, DONE = "draining", "go-on", "done"
+"""Files by which a process that drains and a test tell each other how far they are."""
+
+
+def drain(run: Path, number: int) -> None:
+    """Be told to end, say so, and do not end before `GO_ON` is there."""
+
+    def told(*_: object) -> None:
+        (run / DRAINING).touch()
+        while not (run / GO_ON).exists():
+            time.sleep(0.02)
+        (run / DONE).touch()
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, told)
+    with announced(run, number_of(PROCESS, number), admin=""):
+        while True:
+            signal.pause()
