@@ -6,9 +6,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
-from questline_core.errors import NotReady
+from questline_core.errors import BadInput, NotReady
 from questline_core.settings import Home
 from questline_core.stack.children import free_ports
 from questline_core.stack.supervisor import Supervisor, questline_command
@@ -79,6 +80,17 @@ def test_a_home_that_cannot_be_written_is_one_sentence(settings: dict[str, str],
     assert began.returncode == 1
     assert "QUESTLINE_HOME" in began.stderr
     assert "Traceback" not in began.stderr
+
+
+def test_a_process_that_could_not_be_found_again_is_not_left_running(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.run.write_text("in the way")
+    others = psutil.Process().children()
+
+    with pytest.raises(BadInput, match=r"stream\.pid .*set QUESTLINE_HOME"):
+        Supervisor(home).start("stream", detached=True)
+
+    assert psutil.Process().children() == others
 
 
 # What `up` starts outlives the object that started it, of which Python warns.

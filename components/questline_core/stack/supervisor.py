@@ -69,6 +69,7 @@ class Supervisor:
 
         Raises:
             NotReady: it runs already, or its log cannot be written.
+            BadInput: the folder `home.run` cannot be written, so that it could not be found again; it was ended.
         """
         if self._process(name) is not None:
             raise NotReady(f"the {name} runs already; `questline down` stops it")
@@ -91,8 +92,13 @@ class Supervisor:
                 start_new_session=True,  # Ctrl-C reaches us alone; we end the others in order
                 preexec_fn=None if detached else die_with_parent,  # noqa: PLW1509 - set before any thread runs here
             )
-        process = psutil.Process(child.pid)
-        write_atomically(self._pid_file(name), json.dumps({"pid": child.pid, "created": process.create_time()}))
+        try:
+            created = psutil.Process(child.pid).create_time()
+            write_atomically(self._pid_file(name), json.dumps({"pid": child.pid, "created": created}))
+        except BaseException:
+            child.kill()
+            child.wait()
+            raise
 
     def wait_ready(self, name: str, *, timeout_s: float = START_TIMEOUT_S) -> Mapping[str, Any]:
         """Wait until a process announces itself and return what it announced.
