@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,10 @@ from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
 from questline_core.durable import make_folder, put_in_place
-from questline_core.errors import BadInput, MissingExtra, NotReady
+from questline_core.errors import BadInput, MissingExtra, NotReady, QuestlineError
+
+ANSWER_S = 10.0
+"""How long a place over a network may take for its first answer."""
 
 
 def is_bucket(uri: str) -> bool:
@@ -93,17 +97,49 @@ def remove(uri: str, names: Sequence[str]) -> None:
             system.rm(list(names))
 
 
-@contextmanager
-def _bucket(uri: str) -> Iterator[tuple[Any, str]]:
-    """Open the file system of a URI; gives it with the path there."""
+def reach(uri: str) -> tuple[Any, str]:
+    """Open the file system of a URI, of any kind, with the path there; one over a network has answered.
+
+    Raises:
+        BadInput: no file system has such a URI.
+        MissingExtra: the packages for it are not installed.
+        NotReady: it does not answer within `ANSWER_S`.
+    """
     try:
         import fsspec  # noqa: PLC0415 - folders of this machine need none
 
-        yield fsspec.core.url_to_fs(uri, use_listings_cache=False)
+        system, there = fsspec.core.url_to_fs(uri, use_listings_cache=False)
     except ImportError:
         raise MissingExtra(f"the place {uri}", "gcp") from None
     except ValueError as error:
         raise BadInput(f"{uri} is no place to read from or write to: {error}") from None
+    if system.async_impl:
+        _let_answer(uri, system, there)
+    return system, there
+
+
+def _let_answer(uri: str, system: Any, there: str) -> None:
+    """Ask a file system over a network for one thing: by itself it would try again for minutes."""
+    from fsspec.asyn import FSTimeoutError, sync  # noqa: PLC0415 - folders of this machine need none
+
+    logging.getLogger("gcsfs").setLevel(logging.CRITICAL)  # it prints the stack traces of what it raises
+    try:
+        sync(system.loop, system._info, there, timeout=ANSWER_S)  # noqa: SLF001 - fsspec's name for what can be awaited
+    except FSTimeoutError:
+        raise NotReady(
+            f"{uri} did not answer within {ANSWER_S:g} s; check the network of this machine and the address"
+        ) from None
+    except Exception:  # noqa: BLE001 - any other answer is one, and what it means is told by the work itself
+        return
+
+
+@contextmanager
+def _bucket(uri: str) -> Iterator[tuple[Any, str]]:
+    """Open the file system of a URI for one piece of work; gives it with the path there."""
+    try:
+        yield reach(uri)
+    except QuestlineError:
+        raise
     except FileNotFoundError as error:
         raise NotReady(f"{uri} is not there ({error}); check the name, and that it was written") from None
     except Exception as error:  # what the network and the clouds' own packages raise has no end

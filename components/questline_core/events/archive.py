@@ -13,6 +13,7 @@ from questline_core.broker.port import MESSAGE_ID, REJECT, SERVED, Message
 from questline_core.errors import BadInput
 from questline_core.events.remake import Gathered
 from questline_core.pb.telemetry_pb2 import Event
+from questline_core.places import is_bucket, reach
 
 Reader = Callable[[Any, str, Gathered], Iterator[tuple[str, Event]]]
 """Reads an open file of a name: gives where each event is and the event, and counts what is none."""
@@ -48,6 +49,8 @@ def gather(sources: Sequence[str], found: Gathered, *, title: str, read: Reader 
     """
     for source in sources:
         reading = source
+        if is_bucket(source):
+            reach(source)
         try:
             for file in fsspec.open_files(source, "rb", compression="infer"):
                 reading = file.path

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import fsspec
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from questline_core.errors import BadInput, NotReady
+from questline_core.places import reach
 
 _PARQUET = b"PAR1"
 
@@ -36,8 +36,7 @@ class FilesHolder:
 
     @cached_property
     def _place(self) -> tuple[Any, str]:
-        filesystem, path = fsspec.url_to_fs(self.root)
-        return filesystem, path
+        return reach(self.root)
 
     def find(self, player: str) -> int:
         """Count files that hold the player."""

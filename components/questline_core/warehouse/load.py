@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from questline_core.errors import BadInput
+from questline_core.places import reach
 from questline_core.warehouse.columns import googlesql_types
 from questline_core.warehouse.csv_rows import read_csv
 from questline_core.warehouse.json_rows import read_json
@@ -47,13 +48,11 @@ def load_source(  # noqa: PLR0913 - what the command asks for
 
 
 def _fetch(url: str, folder: Path) -> Path:
-    import fsspec  # noqa: PLC0415 - a file of this machine needs none
-
     file = folder / url.rpartition("/")[2]
     try:
-        files, path = fsspec.core.url_to_fs(url)
+        files, path = reach(url)
         files.get_file(path, str(file))
-    except (ImportError, OSError, ValueError) as error:
+    except (OSError, ValueError) as error:
         raise BadInput(f"cannot read {url}: {error}") from None
     return file
 
