@@ -27,7 +27,7 @@ class FilesHolder:
     root: str
     """A folder or a URL that fsspec knows, such as gs://bucket/path."""
     appended: bool = False
-    """Running processes append to these files, so that they must stay the files that they are."""
+    """Running processes append to these texts: they stay the files that they are, with what is written meanwhile."""
 
     @property
     def name(self) -> str:
@@ -46,7 +46,7 @@ class FilesHolder:
         """Clean the files that hold the player, one after the other, each whole or not at all."""
         cleaned = 0
         for path, content in self._holding(player):
-            self._put(path, without_player(path, content, player))
+            self._put(path, content, without_player(path, content, player))
             cleaned += 1
         return cleaned
 
@@ -72,13 +72,14 @@ class FilesHolder:
         if failures:
             raise NotReady(f"{'; '.join(failures)}; try again, or delete what is damaged")
 
-    def _put(self, path: str, content: bytes) -> None:
+    def _put(self, path: str, content: bytes, cleaned: bytes) -> None:
         filesystem, _ = self._place
-        if self.appended:
-            filesystem.pipe_file(path, content)
+        if self.appended and len(cleaned) == len(content):  # text keeps its length, and what was appended since it
+            with filesystem.open(path, "r+b") as file:
+                file.write(cleaned)
             return
         aside = f"{path}.aside"
-        filesystem.pipe_file(aside, content)
+        filesystem.pipe_file(aside, cleaned)
         filesystem.mv(aside, path)
 
 

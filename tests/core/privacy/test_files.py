@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from questline_core.errors import BadInput, NotReady
 from questline_core.privacy.files import FilesHolder
@@ -50,6 +52,29 @@ def test_a_file_that_a_process_appends_to_stays_the_same_file(root: Path) -> Non
     assert log.read_text().startswith("saw ********,")
 
 
+def test_a_line_that_a_process_writes_while_its_file_is_cleaned_stays(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, read = root / "log.txt", LocalFileSystem.cat_file
+
+    def read_and_be_overtaken(self: LocalFileSystem, path: str) -> bytes:
+        content: bytes = read(self, path)
+        if path == str(log):
+            with log.open("a") as running:
+                running.write(f"and {PLAYER} came again\n")
+        return content
+
+    monkeypatch.setattr(LocalFileSystem, "cat_file", read_and_be_overtaken)
+    assert FilesHolder(str(root), appended=True).erase(PLAYER) == 2
+    monkeypatch.undo()
+    stars = "*" * len(PLAYER)
+    assert log.read_text() == f"saw {stars}, then player-10 and not-{PLAYER}\nand {PLAYER} came again\n"
+
+    assert FilesHolder(str(root), appended=True).erase(PLAYER) == 1
+
+    assert log.read_text() == f"saw {stars}, then player-10 and not-{PLAYER}\nand {stars} came again\n"
+
+
 def test_an_id_is_found_as_json_writes_it(tmp_path: Path) -> None:
     (tmp_path / "facts.json").write_text('{"player": "J\\u00f6rg \\"x\\""}')
     holder = FilesHolder(str(tmp_path))
@@ -76,8 +101,6 @@ def test_a_file_that_cannot_be_searched_is_named_and_the_others_are_cleaned(root
 
 
 def test_a_place_under_a_url_is_cleaned_by_the_same_code() -> None:
-    import fsspec
-
     memory = fsspec.filesystem("memory")
     memory.pipe_file("/runs/report.html", b"<td>player-1</td>")
     holder = FilesHolder("memory://runs")
