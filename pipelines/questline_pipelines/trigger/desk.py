@@ -114,16 +114,15 @@ class Desk:
             return f"{starts[-1].run} was started less than {self.settings.trigger_debounce_s:g} s ago"
         return ""
 
-    def _since(self) -> int:
-        """Tell up to when labels were known to a training that did not fail."""
-        return max((start.due_micros or 0 for start in self.ledger.started(PIPELINE) if not start.failed), default=0)
-
     def _evidence(self) -> Evidence | None:
+        starts, learned = self.ledger.started(PIPELINE), self.starter.learned(PIPELINE)
+        had = {one.data_version for one in (*starts[-1:], learned) if one}
+        known = [start.due_micros or 0 for start in starts if not start.failed]
+        known += [learned.until_micros] if learned else []
         with self._warehouse() as warehouse:
-            starts = self.ledger.started(PIPELINE)
-            if starts and EVENTS in warehouse.tables() and warehouse.version(EVENTS) == starts[-1].data_version:
+            if EVENTS in warehouse.tables() and warehouse.version(EVENTS) in had:
                 return None  # a run had all of this, whatever became of it
-            return look(warehouse, self.settings, since_micros=self._since())
+            return look(warehouse, self.settings, since_micros=max(known, default=0))
 
     @contextmanager
     def _warehouse(self) -> Iterator[Warehouse]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +19,15 @@ from questline_pipelines.turns import going_on, turn
 
 RUNNING, DONE = "running", "done"
 """Outcomes of runs; any other one says why the run failed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Learned:
+    """What a run of the pipeline had to learn from."""
+
+    data_version: str
+    until_micros: int
+    """It knew labels of moments up to here."""
 
 
 class Starter(Protocol):
@@ -34,6 +45,9 @@ class Starter(Protocol):
 
     def outcome(self, run: str) -> str:
         """Tell what became of a run: `RUNNING`, `DONE`, or why it failed."""
+
+    def learned(self, pipeline: str) -> Learned | None:
+        """Tell what the latest run that came to its end had, whoever started it; None where it is not known."""
 
 
 class Here:
@@ -75,3 +89,12 @@ class Here:
     def outcome(self, run: str) -> str:
         """See `Starter`."""
         return self._outcomes.get(run, "it broke off when the trigger ended")
+
+    def learned(self, pipeline: str) -> Learned | None:
+        """See `Starter`."""
+        for record in sorted(self._folder.glob(f"runs/{pipeline}-[0-9]*/run.json"), reverse=True):
+            run = json.loads(record.read_bytes())
+            if not run["error"]:
+                until = run["metrics"]["last_micros"]
+                return Learned(data_version=run["parameters"]["data_version"], until_micros=until)
+        return None

@@ -2,6 +2,7 @@
 
 import json
 from contextlib import closing
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 from questline_core.errors import NotReady
 from questline_core.monitoring.profile import Profile
 from questline_core.monitoring.watch import LEAST_ROWS
-from questline_core.warehouse.port import open_warehouse
+from questline_core.warehouse.port import EVENTS, open_warehouse
+from questline_pipelines.record import Run
 from questline_pipelines.trigger.desk import Desk
 from questline_pipelines.trigger.drift import DriftWatch
 from questline_pipelines.trigger.ledger import STARTED, Ledger
 from questline_pipelines.trigger.messages import Incident
+from questline_pipelines.trigger.starter import Here, Learned
 
 OPEN = Incident(id="incident-1", is_open=True)
 
@@ -109,6 +112,31 @@ def test_labels_count_since_the_last_training(game: Any, desk: Any, starter: Any
     assert desk().look() == "nothing new to learn from"
     game.play(25)
     assert desk().look() == STARTED
+
+
+def test_what_a_run_by_hand_learned_is_not_learned_again(game: Any, desk: Any, starter: Any) -> None:
+    game.play(40)
+    with closing(open_warehouse(game.settings().warehouse_url)) as warehouse:
+        starter.by_hand = Learned(data_version=warehouse.version(EVENTS), until_micros=game.at)
+
+    assert desk().look() == "nothing new to learn from"
+    game.play(20)
+    assert desk().look() == "nothing new to learn from"
+    game.play(20)
+    assert desk().look() == STARTED
+
+
+def test_what_runs_on_this_machine_learned_stands_in_the_latest_that_came_to_its_end(tmp_path: Path) -> None:
+    whole = {"parameters": {"data_version": "d1"}, "metrics": {"last_micros": 11}, "error": None}
+    broken = {"parameters": {"data_version": "d3"}, "metrics": {}, "error": "train failed: no luck"}
+    for day, facts in ((1, whole), (2, whole | {"parameters": {"data_version": "d2"}}), (3, broken)):
+        record = tmp_path / "runs" / f"spend-2026010{day}-120000-abcd" / "run.json"
+        record.parent.mkdir(parents=True)
+        empty = {field.name: None for field in fields(Run)}
+        record.write_text(Run(**empty | facts).to_json())
+
+    assert Here(tmp_path).learned("spend") == Learned(data_version="d2", until_micros=11)
+    assert Here(tmp_path).learned("churn") is None
 
 
 def test_a_failed_run_leaves_its_labels_to_the_next_but_is_not_repeated_on_the_same_data(
