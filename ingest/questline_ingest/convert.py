@@ -18,6 +18,7 @@ from questline_core.events.checks import ORIGIN_CLIENT, Columns, Problem
 from questline_core.events.days import day_of
 from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
+from questline_ingest.auth.keys import Caller
 from questline_ingest.pb import ingest_pb2 as pb
 from questline_ingest.pb.wire_pb2 import RawSendRequest
 from questline_ingest.verdicts import ChurnPrediction, Prediction, Verdict
@@ -163,7 +164,7 @@ def event_messages(columns: Columns, payloads: Sequence[bytes], stamp: Stamp) ->
     return list(map(_message, zip(map(concat, payloads, stamp.of(columns)), attributes, strict=True)))
 
 
-def reject_message(payload: bytes, problem: Problem, *, event: Event, title: str, time_micros: int) -> Message:
+def reject_message(payload: bytes, problem: Problem, *, event: Event, caller: Caller, time_micros: int) -> Message:
     """Wrap an event that breaks the contract, with its bytes as they came, under the title that sent it."""
     reject = Reject(
         payload=payload,
@@ -173,7 +174,8 @@ def reject_message(payload: bytes, problem: Problem, *, event: Event, title: str
         source=SOURCE,
         time_micros=time_micros,
         event_id=event.event_id[:_LONGEST_WORD],
-        title=(title or event.title)[:_LONGEST_WORD],
+        title=(caller.title or event.title)[:_LONGEST_WORD],
+        is_test=caller.is_test,
     )
     attributes = {
         "kind": REJECT,

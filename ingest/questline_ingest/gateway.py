@@ -259,7 +259,7 @@ class Gateway:
             if problem:
                 sorting.problems[index] = problem
                 sorting.messages.append(
-                    reject_message(payload, problem, event=event, title=caller.title, time_micros=stamp.time_micros)
+                    reject_message(payload, problem, event=event, caller=caller, time_micros=stamp.time_micros)
                 )
 
     def _claim(self, places: Sequence[int], event_ids: Sequence[str], sorting: Sorting) -> Sequence[int]:

@@ -33,6 +33,7 @@ class Reject(google.protobuf.message.Message):
     EVENT_ID_FIELD_NUMBER: builtins.int
     TITLE_FIELD_NUMBER: builtins.int
     MESSAGE_ID_FIELD_NUMBER: builtins.int
+    IS_TEST_FIELD_NUMBER: builtins.int
     payload: builtins.bytes
     """as it came"""
     reason: builtins.str
@@ -50,6 +51,8 @@ class Reject(google.protobuf.message.Message):
     title: builtins.str
     message_id: builtins.str
     """The message that brought it; set by the stream, so that a message that comes again makes no second row."""
+    is_test: builtins.bool
+    """It came with the key of a sandbox: what is sent in its place is a test, too."""
     def __init__(
         self,
         *,
@@ -62,8 +65,9 @@ class Reject(google.protobuf.message.Message):
         event_id: builtins.str = ...,
         title: builtins.str = ...,
         message_id: builtins.str = ...,
+        is_test: builtins.bool = ...,
     ) -> None: ...
-    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["event_id", b"event_id", "field", b"field", "message", b"message", "message_id", b"message_id", "payload", b"payload", "reason", b"reason", "source", b"source", "time_micros", b"time_micros", "title", b"title"]
+    _ClearFieldArgType: typing_extensions.TypeAlias = typing.Literal["event_id", b"event_id", "field", b"field", "is_test", b"is_test", "message", b"message", "message_id", b"message_id", "payload", b"payload", "reason", b"reason", "source", b"source", "time_micros", b"time_micros", "title", b"title"]
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
 
 Global___Reject: typing_extensions.TypeAlias = Reject

@@ -44,6 +44,8 @@ def try_to_mend(rejects: Iterable[Reject], rules: Sequence[Rule], *, title: str)
         if problem is None:
             # The title is that of its key, if it came with one. By the time when it first came, a late event is told.
             complete(event, title=reject.title or title, received_time=reject.time_micros)
+            if reject.is_test:
+                event.is_test = True
         yield Mended(reject=reject, event=event, problem=problem)
 
 

@@ -12,6 +12,8 @@ import pyarrow as pa
 from google.protobuf.message import DecodeError
 
 from questline_core.errors import BadInput
+from questline_core.events.schema import arrow_schema
+from questline_core.pb.broker_pb2 import Reject as RejectMessage
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.warehouse.port import REJECTS, Warehouse
 
@@ -22,8 +24,12 @@ _REPLAY_TYPES: dict[str, pa.DataType] = {
     "how": pa.string(),
     "replayed_at": pa.timestamp("us", "UTC"),
 }
-_COLUMNS = "r.message_id, r.payload, r.reason, r.field, r.message, r.source, r.time_micros, r.event_id, r.title"
+_COLUMNS = (
+    "r.message_id, r.payload, r.reason, r.field, r.message, r.source, r.time_micros, r.event_id, r.title, r.is_test"
+)
 _WITH_REPLAYS = f"{REJECTS} AS r LEFT JOIN {REPLAYS} AS p ON p.message_id = r.message_id"
+_EMPTY: dict[str, Any] = {"payload": b"", "time_micros": 0, "is_test": False}
+"""What stands for NULL in columns that are no text."""
 _ANYWHERE = re.compile(r"\[[0-9]+\]")
 _AT_ONCE = 1_000
 """Rows that become objects of Python at once: a payload may have a megabyte."""
@@ -59,6 +65,7 @@ class Reject:
     time_micros: int
     event_id: str
     title: str
+    is_test: bool
 
     def event(self) -> Event | None:
         """Read the payload; None when it is no event."""
@@ -86,17 +93,16 @@ class Group:
 
 
 class RejectStore:
-    """The tables of rejects and of replays."""
+    """The tables of rejects and of replays, which are made if need be."""
 
     def __init__(self, warehouse: Warehouse) -> None:
-        """Make the table of replays if need be."""
+        """Make the tables; one of rejects that an earlier version made gets its new columns."""
         self._warehouse = warehouse
+        warehouse.create(REJECTS, arrow_schema(RejectMessage))
         warehouse.create(REPLAYS, pa.schema(_REPLAY_TYPES))
 
     def groups(self) -> Sequence[Group]:
         """Group all rejects, the most frequent first."""
-        if REJECTS not in self._warehouse.tables():
-            return []
         rows = self._warehouse.query(_GROUPS).to_pylist()
         return [Group(**row.pop("newest"), field=row.pop("anywhere"), count=row.pop("number"), **row) for row in rows]
 
@@ -129,19 +135,12 @@ class RejectStore:
             self._warehouse.append(REPLAYS, table, key="message_id")
 
     def _find(self, chosen: str, **values: object) -> Iterator[Reject]:
-        if REJECTS not in self._warehouse.tables():
-            return
         text = f"SELECT {_COLUMNS} FROM {_WITH_REPLAYS} WHERE {chosen} ORDER BY r.time_micros, r.message_id"  # noqa: S608 - our own names
         for batch in self._warehouse.query(text, **values).to_batches(max_chunksize=_AT_ONCE):
             for row in batch.to_pylist():
-                yield Reject(**{name: _filled(name, value) for name, value in row.items()})
+                yield Reject(**{name: _EMPTY.get(name, "") if value is None else value for name, value in row.items()})
 
 
 def anywhere(field: str) -> str:
     """Name a field without its place in a list: event_params[3].key -> event_params[*].key."""
     return _ANYWHERE.sub("[*]", field)
-
-
-def _filled(name: str, value: Any) -> Any:
-    empty: Any = b"" if name == "payload" else 0 if name == "time_micros" else ""
-    return empty if value is None else value

@@ -23,7 +23,8 @@ from questline_core.warehouse.port import REJECTS, Warehouse, open_warehouse
 
 NAMELESS = Event(event_id="e1", user_pseudo_id="p", event_timestamp=1_800_000_000_000_000, title="quest")
 NOWHERE: Any = dict.fromkeys(("message_id", "reason", "field", "message", "source", "event_id", "title"), "") | {
-    "time_micros": 0
+    "time_micros": 0,
+    "is_test": False,
 }
 RENAME = [Rule(reason="missing", field="event_name", set={"event_name": "unknown"})]
 
@@ -127,6 +128,29 @@ def test_an_event_without_a_title_is_replayed_under_the_one_of_its_key(
     (found,) = try_to_mend(store.get(["m5"]), RENAME, title="game")
 
     assert (found.problem, found.event.title) == (None, "puzzle")
+
+
+@pytest.mark.parametrize(("fields", "is_test"), [({"is_test": True}, True), ({"is_test": False}, None), ({}, None)])
+def test_what_came_with_the_key_of_a_sandbox_is_replayed_as_a_test(
+    warehouse: Warehouse, store: RejectStore, fields: dict[str, bool], is_test: bool | None
+) -> None:
+    keep(warehouse, message_id="m5", payload=NAMELESS.SerializeToString(), reason="missing", **fields)
+
+    (found,) = try_to_mend(store.get(["m5"]), RENAME, title="game")
+
+    assert (found.event.is_test if found.event.HasField("is_test") else None) is is_test
+
+
+def test_rejects_of_a_table_that_an_earlier_version_made_are_found(tmp_path: Path) -> None:
+    with closing(open_warehouse(f"duckdb:{tmp_path / 'old'}")) as old:
+        columns = arrow_schema(RejectMessage)
+        old.create(REJECTS, columns.remove(columns.get_field_index("is_test")))
+        rows = to_table(RejectMessage, [RejectMessage(message_id="m1", reason="missing")])
+        old.append(REJECTS, rows.drop_columns(["is_test"]), key="message_id")
+
+        (found,) = RejectStore(old).waiting()
+
+    assert (found.message_id, found.is_test) == ("m1", False)
 
 
 def test_a_payload_survives_being_edited_and_an_unreadable_file_is_told(tmp_path: Path) -> None:

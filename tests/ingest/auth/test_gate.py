@@ -137,7 +137,7 @@ async def test_a_title_writes_as_itself_only(settings: GatewaySettings, broker: 
     assert [one.answers[0].problem.reason for one in (foreign, also_broken)] == ["wrong_title"] * 2
     stored, rejected, _ = (message.data for message in broker.published)
     assert (Event.FromString(stored).title, Event.FromString(stored).is_test) == ("puzzle", True)
-    assert Reject.FromString(rejected).title == "puzzle"
+    assert (Reject.FromString(rejected).title, Reject.FromString(rejected).is_test) == ("puzzle", True)
 
 
 async def test_only_the_title_of_the_installation_is_told_of_players(
