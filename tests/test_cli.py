@@ -12,6 +12,21 @@ COMMANDS = sorted(PROJECT["entry-points"]["questline.commands"])
 HEAVY = ("apache_beam", "kfp", "kserve", "tensorflow")
 
 
+LOOKING = (
+    ("status",),
+    ("down",),
+    ("sql", "SELECT 1"),
+    ("rejects", "list"),
+    ("rejects", "dead-letters"),
+    ("revisions", "list"),
+    ("revisions", "history"),
+    ("monitor",),
+    ("trigger", "log"),
+    ("forget", "somebody"),
+)
+"""What makes nothing, and so must have something to look at."""
+
+
 def questline(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", "from questline_core.cli import main; main()", *arguments],
@@ -56,3 +71,21 @@ def test_an_unknown_command_is_refused_with_its_name() -> None:
 
     assert ran.returncode == 2
     assert "nosuch" in ran.stderr
+
+
+@pytest.mark.parametrize("command", LOOKING, ids=" ".join)
+def test_looking_into_a_home_that_is_not_there_makes_none_and_says_so(command: tuple[str, ...], tmp_path: Path) -> None:
+    home = tmp_path / "mistyped"
+    ran = questline(*command, QUESTLINE_HOME=str(home))
+
+    assert ran.returncode == 1
+    assert f"there is no home at {home}; `questline up` makes one, or set QUESTLINE_HOME" in ran.stderr
+    assert not home.exists()
+
+
+def test_who_says_where_the_warehouse_is_needs_no_home(tmp_path: Path) -> None:
+    home = tmp_path / "unused"
+    ran = questline("sql", "SELECT 1", QUESTLINE_HOME=str(home), QUESTLINE_WAREHOUSE=f"duckdb:{tmp_path}")
+
+    assert ran.returncode == 0, ran.stderr
+    assert not home.exists()

@@ -13,7 +13,7 @@ from typing import Self
 from pydantic import AliasChoices, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from questline_core.errors import BadInput
+from questline_core.errors import BadInput, NotReady
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,23 @@ class PlatformSettings(BaseSettings):
             raise BadInput("settings that cannot be used:\n  " + "\n  ".join(lines)) from None
         except SettingsError as error:  # raised before any value is checked; it names the field
             raise BadInput(f"a setting is written as JSON and is none: {error}") from None
+
+    @classmethod
+    def read_existing(cls) -> Self:
+        """Read the settings for a command that looks at what is there, and makes nothing.
+
+        Raises:
+            BadInput: as for `read`.
+            NotReady: there is no home, and no address of anything that is elsewhere.
+        """
+        settings = cls.read()
+        elsewhere = settings.broker or settings.warehouse or settings.model_host or settings.model_store
+        if not elsewhere and not settings.paths.root.is_dir():
+            raise NotReady(
+                f"there is no home at {settings.paths.root}; `questline up` makes one, "
+                "or set QUESTLINE_HOME to the one that you mean"
+            )
+        return settings
 
     @property
     def paths(self) -> Home:

@@ -44,10 +44,11 @@ def questline(settings: dict[str, str], *arguments: str) -> "subprocess.Complete
 def test_up_starts_the_stack_status_shows_it_and_down_ends_it(settings: dict[str, str]) -> None:
     began = questline(settings, "up")
     assert began.returncode == 0, began.stderr
+    names = ("serving", "gateway", "stream", "trigger")
+    told = [f"starting the {name}" for name in names] + [f"the {name} is ready" for name in names]
+    assert began.stderr.splitlines() == told
     status = json.loads(questline(settings, "status", "--json").stdout)
-    assert {name: facts["ready"] for name, facts in status.items()} == dict.fromkeys(
-        ("serving", "gateway", "stream", "trigger"), True
-    )
+    assert {name: facts["ready"] for name, facts in status.items()} == dict.fromkeys(names, True)
 
     again = questline(settings, "up")
     assert again.returncode == 0, again.stderr

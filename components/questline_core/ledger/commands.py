@@ -149,7 +149,7 @@ def _move(name: str, move: Callable[[ModelHost], ServiceStatus]) -> None:
 def _host() -> ModelHost:
     from questline_core.models.port import open_model_host
 
-    return open_model_host(_asked_host.get() or PlatformSettings.read().model_host_url)
+    return open_model_host(_asked_host.get() or PlatformSettings.read_existing().model_host_url)
 
 
 @contextmanager
@@ -157,7 +157,7 @@ def _ledger() -> Iterator[Ledger]:
     from questline_core.ledger.table import Ledger
     from questline_core.warehouse.port import open_warehouse
 
-    settings = PlatformSettings.read()
+    settings = PlatformSettings.read_existing()
     with closing(open_warehouse(settings.warehouse_url)) as warehouse:
         yield Ledger(warehouse, settings.model_store_url)
 
@@ -165,7 +165,7 @@ def _ledger() -> Iterator[Ledger]:
 def _version_folder(model: str, revision: str) -> str:
     from questline_core.models.manifests import check_label
 
-    store = PlatformSettings.read().model_store_url
+    store = PlatformSettings.read_existing().model_store_url
     return "/".join((store, check_label("the model", model), check_label("the revision", revision)))
 
 

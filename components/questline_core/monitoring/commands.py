@@ -31,7 +31,7 @@ def monitor(
     from questline_core.settings import PlatformSettings
     from questline_core.warehouse.port import open_warehouse
 
-    settings = PlatformSettings.read()
+    settings = PlatformSettings.read_existing()
     with closing(open_warehouse(settings.warehouse_url)) as warehouse:
         found = observe(warehouse, settings.model_store_url, windows=windows, days=days)
     _print(found)

@@ -31,7 +31,7 @@ def forget(
     from questline_core.settings import PlatformSettings
 
     wanted = [*(players or ()), *_ids_in(file)]
-    settings = PlatformSettings.read()
+    settings = PlatformSettings.read_existing()
     clean = _verify(settings, verify, wanted, as_json) if verify else _forget(settings, wanted, as_json)
     if not clean:
         raise typer.Exit(1)

@@ -20,19 +20,22 @@ def up(
     from rich.console import Console
 
     from questline_core.errors import QuestlineError
-    from questline_core.stack.supervisor import BY_ITSELF, SERVICES
+    from questline_core.settings import PlatformSettings
+    from questline_core.stack.supervisor import BY_ITSELF, SERVICES, Supervisor
 
-    supervisor, console = _supervisor(), Console(stderr=True)
+    supervisor, console = Supervisor(PlatformSettings.read().paths), Console(stderr=True)
     names = [*SERVICES, *(BY_ITSELF if trigger else ())]
     started: list[str] = []
     try:
         for name in names:
             if supervisor.state(name).pid is None:
+                console.print(f"starting the {name}")
                 supervisor.start(name, detached=True)
                 started.append(name)
         for name in names:
             with console.status(f"waiting for the {name}"):
                 supervisor.wait_ready(name)
+            console.print(f"the {name} is ready")
     except (QuestlineError, KeyboardInterrupt):
         for name in started:
             supervisor.stop(name)
@@ -93,7 +96,7 @@ def _supervisor() -> Supervisor:
     from questline_core.settings import PlatformSettings
     from questline_core.stack.supervisor import Supervisor
 
-    return Supervisor(PlatformSettings.read().paths)
+    return Supervisor(PlatformSettings.read_existing().paths)
 
 
 def _print_states(states: list[ProcessState]) -> None:

@@ -51,7 +51,7 @@ def sql(  # noqa: PLR0913 - each is an option of the command
     from questline_core.warehouse.port import open_warehouse
 
     text = _query_text(query, file)
-    with closing(open_warehouse(PlatformSettings.read().warehouse_url)) as warehouse:
+    with closing(open_warehouse(PlatformSettings.read_existing().warehouse_url)) as warehouse:
         if text is None:
             from questline_core.warehouse.listing import list_tables
 

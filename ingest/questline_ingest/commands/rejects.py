@@ -141,7 +141,7 @@ def dead_letters(
     from questline_core.broker.port import open_broker
     from questline_core.settings import PlatformSettings
 
-    address = PlatformSettings.read().broker_url
+    address = PlatformSettings.read_existing().broker_url
     with closing(open_dead_letters(address)) as dead:
         if replay:
             with closing(open_broker(address)) as broker:
@@ -205,7 +205,7 @@ def _opened() -> Iterator[tuple[Any, RejectStore]]:
     from questline_core.settings import PlatformSettings
     from questline_core.warehouse.port import open_warehouse
 
-    settings = PlatformSettings.read()
+    settings = PlatformSettings.read_existing()
     with closing(open_warehouse(settings.warehouse_url)) as warehouse:
         yield settings, RejectStore(warehouse)
 

@@ -34,7 +34,7 @@ def log(*, count: Annotated[int, typer.Option(min=1, help="How many decisions to
     from questline_pipelines.trigger.process import opened
     from questline_pipelines.trigger.settings import TriggerSettings
 
-    with opened(TriggerSettings.read()) as ledger:
+    with opened(TriggerSettings.read_existing()) as ledger:
         entries = ledger.latest(count)
     for one in entries:
         at = datetime.fromtimestamp(one.at_s, UTC)

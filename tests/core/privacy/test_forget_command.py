@@ -68,6 +68,7 @@ def test_a_player_is_forgotten_and_a_late_event_brings_nobody_back(settings: Pla
 
 
 def test_an_id_that_nobody_has_is_told(settings: PlatformSettings) -> None:
+    settings.paths.root.mkdir()
     done = questline(settings, "forget", "a-misspelt-player")
 
     assert (done.returncode, done.stderr) == (0, "")
@@ -75,6 +76,7 @@ def test_an_id_that_nobody_has_is_told(settings: PlatformSettings) -> None:
 
 
 def test_what_is_asked_wrongly_is_one_sentence(settings: PlatformSettings, tmp_path: Path) -> None:
+    settings.paths.root.mkdir()
     nobody = questline(settings, "forget")
     unknown = questline(settings, "forget", "--verify", str(tmp_path / "none.json"))
 

@@ -28,6 +28,7 @@ Run = Callable[..., Done]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    (tmp_path / "home").mkdir()
     monkeypatch.setenv("QUESTLINE_HOME", str(tmp_path / "home"))
 
     def command(*arguments: str) -> Done:
