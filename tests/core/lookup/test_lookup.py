@@ -8,9 +8,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import lmdb
 import pyarrow as pa
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -19,7 +21,7 @@ from questline_core.errors import BadInput, NotReady
 from questline_core.lookup import Damaged, Lookup, Manifest, Score, signing_key
 from questline_core.lookup.holder import LookupHolder
 from questline_core.lookup.metrics import LookupCollector
-from questline_core.lookup.publish import SCHEMA, Terms, publish
+from questline_core.lookup.publish import SCHEMA, Terms, publish, writing
 from questline_core.lookup.reader import open_generation
 from questline_core.lookup.score import key_of
 from questline_core.settings import PlatformSettings
@@ -102,6 +104,7 @@ def test_the_file_holds_hashes_and_no_ids(tmp_path: Path) -> None:
         ([("ann", float("nan"), "trees", None, None)], "probability .* is nan"),
         ([("ann", 0.5, "unknown", None, None)], "'unknown' is the source"),
         ([(f"p{at}", 0.5, f"s{at}", None, None) for at in range(257)], "at most 256 sources"),
+        ([(f"p{at}", 0.5, "s", None, [str(at)]) for at in range(2**16)], "at most 65536 different combinations"),
     ],
 )
 def test_rows_that_cannot_be_used_are_refused_and_what_answers_stays(
@@ -153,6 +156,24 @@ def test_a_new_generation_answers_after_a_refresh_and_the_one_before_keeps_its_a
     assert not lookup.refresh()
 
 
+def test_a_folder_that_is_no_generation_is_neither_counted_nor_removed(tmp_path: Path) -> None:
+    (tmp_path / "g000009.bak").mkdir()
+
+    assert [_publish(tmp_path, ANN).generation for _ in range(3)] == ["g000001", "g000002", "g000003"]
+
+    assert sorted(path.name for path in tmp_path.glob("g*")) == ["g000002", "g000003", "g000009.bak"]
+
+
+def test_a_generation_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    told = _publish(tmp_path, ANN)
+    before = sorted(tmp_path.iterdir())
+
+    with writing(tmp_path) as writer, pytest.raises(lmdb.MapFullError):  # more rows than it was made for
+        writer.put(replace(told, generation="g000002"), ((b"%016d" % at, b"v" * 99) for at in range(2**17)), key=KEY)
+
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_old_generations_are_removed_and_who_has_one_mapped_reads_on(tmp_path: Path) -> None:
     _publish(tmp_path, ANN)
     lookup = _opened(tmp_path)
@@ -167,8 +188,9 @@ def _damage(folder: Path, file: str, change: str) -> None:
     path = folder / file
     path.chmod(0o644)
     content = path.read_bytes()
+    at = min(100, len(content) - 1)
     changed = {
-        "bit": content[:100] + bytes([content[100] ^ 1]) + content[101:] if len(content) > 100 else b"0" + content[1:],
+        "bit": content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :],
         "short": content[: len(content) // 2],
         "empty": b"",
     }
@@ -281,7 +303,9 @@ def test_an_erased_player_is_in_no_generation_and_others_stay(tmp_path: Path) ->
     assert holder.find("ann") == 2
     assert holder.erase("ann") == 2
     assert (holder.find("ann"), holder.erase("ann")) == (0, 0)
+    assert [path.name for path in tmp_path.glob("g*")] == ["g000003"]
     assert lookup.refresh()
+    assert lookup.facts().players == 1
     assert lookup.get_many(["ann", "bob"]) == [Score(0.75, "unknown", None, ()), Score(0.75, "bounced", None, ())]
     content = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     assert key_of("ann") not in content
