@@ -54,7 +54,8 @@ def load(  # noqa: PLR0913 - each is an option of the command line
     """Send generated or recorded events at a constant rate or a ramp, and tell rate, latency and outcomes.
 
     Latency counts from when a call was due, so a gateway that stalls cannot hide it. Events are marked as a test and no
-    model learns from them. The run ends by itself: after its duration, and at most one time-out more.
+    model learns from them. The run ends by itself: after its duration, and at most one time-out more; with exit code 1
+    when an event was rejected.
     """
     from rich.console import Console
 
@@ -83,10 +84,15 @@ def load(  # noqa: PLR0913 - each is an option of the command line
 
 
 def _tell(record: Record, about: Mapping[str, object], *, plot: Path | None, as_json: bool) -> None:
-    """Draw and print what a run found, for a person or a program."""
+    """Draw and print what a run found, for a person or a program.
+
+    Raises:
+        BadInput: events were rejected.
+    """
     from rich.console import Console
 
     from questline_ingest.load.report import facts, show
+    from questline_ingest.rejections import refuse
 
     if plot:
         from questline_ingest.load.plot import draw
@@ -97,6 +103,7 @@ def _tell(record: Record, about: Mapping[str, object], *, plot: Path | None, as_
         print(json.dumps(found))
     else:
         show(found, Console())
+    refuse(record.outcomes["rejected"], record.why_rejected)
 
 
 def _door(*, stream: bool, http: bool) -> Literal["grpc", "stream", "http"]:

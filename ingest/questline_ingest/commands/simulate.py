@@ -70,7 +70,8 @@ def simulate(  # noqa: PLR0913 - each is an option of the command line
 
     With neither --out nor --send nothing leaves: the figures of the history are shown beside the published ones, and
     with --check judged (exit code 1 when one is missed). --day, or --from and --to, give the part of a world that
-    arrives on these days (UTC); they may lie after its last day, the same players go on.
+    arrives on these days (UTC); they may lie after its last day, the same players go on. When an event is rejected that
+    --invalid-rate did not break, the exit code is 1.
     """
     from questline_ingest.simulate import World
 
@@ -136,11 +137,20 @@ def _write(world: World, window: Days | None, out: Path) -> dict[str, Any]:
 def _send(world: World, window: Days | None, address: str | None, acks: Path | None) -> dict[str, Any]:
     from questline_ingest.calling import CallerSettings
     from questline_ingest.client import Client
+    from questline_ingest.rejections import Rejections
+    from questline_ingest.simulate.broken import is_broken
 
     settings = CallerSettings.read(listen=address)
     client = Client(settings.listen, access=settings.access)
+    rejections = Rejections(is_broken)
     with _noting(acks) as note, client, _history(world, window, "sending") as events:
-        return asdict(client.send_all(events, on_answers=note))
+
+        def noted(*answered: Any) -> None:
+            rejections.note(*answered)
+            note(*answered)
+
+        report = client.send_all(events, on_answers=noted)
+    return asdict(report) | {"unexpected_rejects": rejections.count, "first_unexpected": rejections.first}
 
 
 def _summarise(world: World, window: Days | None) -> dict[str, Any]:
@@ -194,7 +204,7 @@ def _history(world: World, window: Days | None, doing: str) -> Iterator[Iterable
 
 
 @contextmanager
-def _noting(acks: Path | None) -> Iterator[OnAnswers | None]:
+def _noting(acks: Path | None) -> Iterator[OnAnswers]:
     """Append the id of each event to a file as soon as the gateway says that it is durable.
 
     Raises:
@@ -204,7 +214,7 @@ def _noting(acks: Path | None) -> Iterator[OnAnswers | None]:
     from questline_ingest.pb import ingest_pb2 as pb
 
     if acks is None:
-        yield None
+        yield lambda *_: None
         return
     try:
         file = acks.open("a", encoding="utf-8")
@@ -222,13 +232,21 @@ def _noting(acks: Path | None) -> Iterator[OnAnswers | None]:
 
 
 def _tell(done: dict[str, Any], *, as_json: bool) -> None:
-    """Tell a person or a program what was made, where it went, and what was judged; a figure that is missed fails."""
+    """Tell a person or a program what was made, where it went, and what was judged; a figure that is missed fails.
+
+    Raises:
+        BadInput: events were rejected that were not made for it.
+    """
     if as_json:
         print(json.dumps(done, default=str))
     else:
         print(_told(done))
         if "targets" in done:
             _show_targets(done["targets"])
+    if done.get("unexpected_rejects"):
+        from questline_ingest.rejections import refuse
+
+        refuse(done["unexpected_rejects"], done["first_unexpected"])
     if not done.get("met", True):
         raise typer.Exit(1)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
@@ -14,7 +14,7 @@ from questline_ingest.client import Client
 from questline_ingest.imports.lines import lines, opened, parse
 from questline_ingest.imports.rejects import UnreadableLines
 from questline_ingest.imports.values import Unreadable
-from questline_ingest.pb import ingest_pb2 as pb
+from questline_ingest.rejections import Rejections
 
 
 class Rows(Protocol):
@@ -64,18 +64,6 @@ class ImportReport:
     def complete(self) -> bool:
         """True when every line became a row, now or before."""
         return not self.unreadable and not self.rejected
-
-
-@dataclass(slots=True)
-class Rejections:
-    """Remembers why the first event was rejected."""
-
-    first: str = ""
-
-    def note(self, events: Sequence[Event], answers: Sequence[pb.Answer], attempt: int) -> None:  # noqa: ARG002 - the client's signature
-        """Look at the answers of one call."""
-        if not self.first:
-            self.first = next((a.problem.message for a in answers if a.outcome == pb.REJECTED), "")
 
 
 def import_file(

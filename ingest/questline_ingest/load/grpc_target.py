@@ -136,7 +136,8 @@ def _counted(response: pb.SendResponse) -> Answered:
         for field, value in answer.ListFields():
             if field.name in _MODELS:
                 predictions[f"{field.name} {pb.Source.Name(value.source).lower()}"] += 1
-    return Answered(outcomes=outcomes, predictions=predictions)
+    why = next((answer.problem.message for answer in response.answers if answer.outcome == pb.REJECTED), "")
+    return Answered(outcomes=outcomes, predictions=predictions, why_rejected=why)
 
 
 def _varint(number: int) -> bytes:

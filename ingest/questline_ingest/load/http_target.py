@@ -85,4 +85,5 @@ def _counted(answers: Sequence[dict[str, Any]]) -> Answered:
         predictions=Counter(
             f"{model} {answer[model]['source'].lower()}" for answer in answers for model in models if model in answer
         ),
+        why_rejected=next((answer["problem"]["message"] for answer in answers if answer["outcome"] == "REJECTED"), ""),
     )

@@ -20,6 +20,8 @@ class Record:
     """From when the call was due, not from when it was sent: a call that waited behind others waited."""
     outcomes: Counter[str] = field(default_factory=Counter)
     """Of events: accepted, duplicate, rejected, refused."""
+    why_rejected: str = ""
+    """What the gateway said of the first event that it rejected."""
     predictions: Counter[str] = field(default_factory=Counter)
     """Of events, by source: fresh, stale, default."""
     failures: Counter[str] = field(default_factory=Counter)
@@ -48,6 +50,7 @@ class Record:
             (self.failures, other.failures),
         ):
             mine.update(theirs)
+        self.why_rejected = self.why_rejected or other.why_rejected
         self.events += other.events
         self.cpu_s += other.cpu_s
         self.wall_s, self.late_s = max(self.wall_s, other.wall_s), max(self.late_s, other.late_s)

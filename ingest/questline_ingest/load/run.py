@@ -58,6 +58,7 @@ class _Calls:
             record.late_s = max(record.late_s, self.now_s - due_s)
             answered = await self._target.send(events)
             record.outcomes.update(answered.outcomes)
+            record.why_rejected = record.why_rejected or answered.why_rejected
             record.predictions.update(answered.predictions)
         except CallFailed as failed:
             record.failures[str(failed)] += 1

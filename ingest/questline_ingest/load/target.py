@@ -15,6 +15,8 @@ class Answered:
 
     outcomes: Counter[str]
     predictions: Counter[str]
+    why_rejected: str = ""
+    """What was said of the first event that was rejected; empty when none was."""
 
 
 class CallFailed(Exception):

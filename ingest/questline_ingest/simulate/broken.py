@@ -8,6 +8,14 @@ from questline_core.pb.telemetry_pb2 import Event
 from questline_ingest.simulate.dice import Dice
 from questline_ingest.simulate.world import World
 
+_MARK = "-broken"
+"""Ends the id of an event that was made to be rejected."""
+
+
+def is_broken(event: Event) -> bool:
+    """Tell whether an event is one of those that break the contract."""
+    return event.event_id.endswith(_MARK)
+
 
 def _nameless(event: Event) -> None:
     event.ClearField("event_name")
@@ -42,6 +50,6 @@ def with_broken(world: World, stream: Iterable[list[tuple[int, bytes]]]) -> Iter
 
 def _broken(data: bytes, dice: Dice) -> bytes:
     event = Event.FromString(data)
-    event.event_id += "-broken"
+    event.event_id += _MARK
     dice.choice(BREAKS)(event)
     return event.SerializeToString(deterministic=True)
