@@ -137,7 +137,7 @@ async def ask(admins: Mapping[int, str], path: str, *, refusals: bool = True) ->
 
 def metrics_of_all(texts: Mapping[int, bytes]) -> bytes:
     """Put the metrics of several processes together, each sample with the number of its process."""
-    return generate_latest(_Together({number: text for number, text in texts.items() if text}))
+    return generate_latest(_Together(texts))
 
 
 def _get(url: str, *, refusals: bool) -> bytes:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from questline_core.crew import Crew, metrics_of_all
+from questline_core.crew import Crew, metrics_of_all, number_of
 from questline_core.errors import NotReady
+from questline_core.processes import announced
 from questline_core.testing.small_server import DONE, DRAINING, ENDS, GO_ON, PROCESS, drain, serve
 
 PATIENCE_S = 60.0
@@ -101,6 +102,37 @@ async def test_one_that_ends_at_its_start_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(NotReady, match=f"process {ENDS} of the small ended at its start"):
         await crew.wait_ready(asyncio.Event())
+
+    await crew.stop(PATIENCE_S)
+
+
+async def test_those_that_are_not_ready_in_time_are_told(tmp_path: Path) -> None:
+    crew = Crew(PROCESS, tmp_path, 1, partial(serve, tmp_path), start_s=0.0)
+    crew.start()
+
+    with pytest.raises(NotReady, match="the processes of the small are not ready within 0 s"):
+        await crew.wait_ready(asyncio.Event())
+
+    await crew.stop(PATIENCE_S)
+
+
+async def test_nobody_waits_for_a_server_that_is_told_to_stop(tmp_path: Path) -> None:
+    crew, stop = Crew(PROCESS, tmp_path, ENDS + 1, partial(serve, tmp_path)), asyncio.Event()
+    crew.start()
+    stop.set()
+
+    await crew.wait_ready(stop)
+
+    await crew.stop(PATIENCE_S)
+
+
+async def test_what_another_process_tells_is_not_taken_for_one_of_ours(tmp_path: Path) -> None:
+    crew = Crew(PROCESS, tmp_path, ENDS + 1, partial(serve, tmp_path))
+    with announced(tmp_path, number_of(PROCESS, ENDS), admin="127.0.0.1:9"):
+        before = crew.facts()
+        crew.start()
+
+        assert (before, ENDS in crew.facts()) == ({}, False)
 
     await crew.stop(PATIENCE_S)
 
