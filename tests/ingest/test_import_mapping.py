@@ -144,9 +144,10 @@ def test_a_value_that_does_not_fit_is_named_with_its_path(
     [
         ("columns: {event_name: name}", "columns must name a field for event_timestamp, user_pseudo_id"),
         ("a: [", "is not YAML"),
-        ("just text", "the file"),
-        ("", "the file"),
+        ("just text", "it is no map of names to values; it needs columns"),
+        ("", "it is empty; it needs columns that name a field for event_name"),
         ("colums: {}", "colums: Extra inputs are not permitted"),
+        (NEEDED + "  geo: {form: iso}\n", "columns.geo.field: Field required"),
         (NEEDED + "  event_nam: x\n", "event_nam is no column that a field can fill"),
         (NEEDED + "  event_params: x\n", "event_params is no column that a field can fill"),
         (NEEDED + "  items.item_id: x\n", "items.item_id is no column"),

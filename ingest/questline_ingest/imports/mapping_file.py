@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
@@ -56,14 +56,23 @@ def load_mapping(name: str) -> MappedRows:
         BadInput: there is no such mapping, or it cannot be used; says what to change.
     """
     try:
-        return _compiled(_File.model_validate(yaml.safe_load(_text(name))))
+        content = yaml.safe_load(_text(name))
+        if not isinstance(content, dict):
+            found = "it is empty" if content is None else "it is no map of names to values"
+            raise BadInput(f"{found}; it needs columns that name a field for {', '.join(_NEEDED)} (docs/importing.md)")
+        return _compiled(_File.model_validate(content))
     except yaml.YAMLError as error:
         raise BadInput(f"mapping {name} is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
-        where = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'the file'}: {e['msg']}" for e in error.errors())
+        where = "; ".join(f"{_place(e['loc'])}: {e['msg']}" for e in error.errors())
         raise BadInput(f"mapping {name} cannot be used: {where}") from None
     except BadInput as error:
         raise BadInput(f"mapping {name} cannot be used: {error}") from None
+
+
+def _place(path: Iterable[int | str]) -> str:
+    """Write where in the file something is wrong, without the types that were tried there."""
+    return ".".join(str(part) for part in path if part not in {"str", _Moment.__name__})
 
 
 def _folder() -> Any:
