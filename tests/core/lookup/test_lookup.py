@@ -312,6 +312,29 @@ def test_an_erased_player_is_in_no_generation_and_others_stay(tmp_path: Path) ->
     assert key_of("bob") in content
 
 
+def test_a_generation_that_cannot_be_searched_is_removed_when_a_player_is_erased(tmp_path: Path) -> None:
+    old = _publish(tmp_path, ANN)
+    _publish(tmp_path, BOB)
+    _damage(tmp_path / old.generation, "players.mdb", "bit")
+    holder = LookupHolder(tmp_path, KEY)
+
+    assert (holder.find("ann"), holder.erase("ann")) == (1, 1)
+
+    assert [path.name for path in tmp_path.glob("g*")] == ["g000003"]
+    assert _opened(tmp_path).get("bob").source == "bounced"
+
+
+def test_nothing_is_erased_while_the_generation_that_answers_is_damaged(tmp_path: Path) -> None:
+    _publish(tmp_path, ANN)
+    answering = _publish(tmp_path, ANN, BOB)
+    _damage(tmp_path / answering.generation, "players.mdb", "bit")
+
+    with pytest.raises(Damaged):
+        LookupHolder(tmp_path, KEY).erase("ann")
+
+    assert sorted(path.name for path in tmp_path.glob("g*")) == ["g000001", "g000002"]
+
+
 def test_erasing_where_nothing_was_published_finds_nothing(tmp_path: Path) -> None:
     holder = LookupHolder(tmp_path / "none", KEY)
 
