@@ -56,11 +56,7 @@ def load_mapping(name: str) -> MappedRows:
         BadInput: there is no such mapping, or it cannot be used; says what to change.
     """
     try:
-        content = yaml.safe_load(_text(name))
-        if not isinstance(content, dict):
-            found = "it is empty" if content is None else "it is no map of names to values"
-            raise BadInput(f"{found}; it needs columns that name a field for {', '.join(_NEEDED)} (docs/importing.md)")
-        return _compiled(_File.model_validate(content))
+        return _compiled(_checked(yaml.safe_load(_text(name))))
     except yaml.YAMLError as error:
         raise BadInput(f"mapping {name} is not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
@@ -68,6 +64,13 @@ def load_mapping(name: str) -> MappedRows:
         raise BadInput(f"mapping {name} cannot be used: {where}") from None
     except BadInput as error:
         raise BadInput(f"mapping {name} cannot be used: {error}") from None
+
+
+def _checked(content: Any) -> _File:
+    if not isinstance(content, dict):
+        found = "it is empty" if content is None else "it is no map of names to values"
+        raise BadInput(f"{found}; it needs columns that name a field for {', '.join(_NEEDED)} (docs/importing.md)")
+    return _File.model_validate(content)
 
 
 def _place(path: Iterable[int | str]) -> str:
