@@ -221,7 +221,7 @@ def _codes(texts: Any, known: dict[str, int], most: int, what: str) -> NDArray[A
     numbers = [known.setdefault(text, len(known)) for text in encoded.dictionary.to_pylist()]
     if len(known) > most:
         raise BadInput(f"the lookup holds at most {most} {what}, and these rows have more; give fewer reasons a row")
-    return np.array(numbers, np.uint32)[encoded.indices.to_numpy()] if numbers else np.empty(0, np.uint32)
+    return np.array(numbers, np.uint32)[encoded.indices.to_numpy()]
 
 
 def _check_probability(name: str, values: NDArray[Any]) -> NDArray[Any]:

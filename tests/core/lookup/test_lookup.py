@@ -68,6 +68,15 @@ def test_a_snapshot_without_players_answers_with_the_prior(tmp_path: Path) -> No
     assert _opened(tmp_path).get("ann").source == "unknown"
 
 
+def test_as_many_sources_as_fit_are_taken_and_a_batch_may_be_empty(tmp_path: Path) -> None:
+    rows = [(f"p{at}", 0.5, f"s{at}", None, None) for at in range(256)]
+    publish(tmp_path, [_rows(), _rows(*rows)], Terms(prior=0.25, threshold=0.5, lineage={}), key=KEY)
+
+    scores = _opened(tmp_path).get_many(row[0] for row in rows)
+
+    assert [score.source for score in scores] == [row[2] for row in rows]
+
+
 def test_many_players_in_many_batches_are_all_found(tmp_path: Path) -> None:
     players = [hashlib.sha256(str(at).encode()).hexdigest() for at in range(20_000)]
     batches = [
