@@ -221,7 +221,8 @@ def _codes(texts: Any, known: dict[str, int], most: int, what: str) -> NDArray[A
     numbers = [known.setdefault(text, len(known)) for text in encoded.dictionary.to_pylist()]
     if len(known) > most:
         raise BadInput(f"the lookup holds at most {most} {what}, and these rows have more; give fewer reasons a row")
-    return np.array(numbers, np.uint32)[encoded.indices.to_numpy()]
+    codes: NDArray[Any] = np.array(numbers, np.uint32)[encoded.indices.to_numpy()]
+    return codes
 
 
 def _check_probability(name: str, values: NDArray[Any]) -> NDArray[Any]:

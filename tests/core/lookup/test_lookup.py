@@ -69,7 +69,7 @@ def test_a_snapshot_without_players_answers_with_the_prior(tmp_path: Path) -> No
 
 
 def test_as_many_sources_as_fit_are_taken_and_a_batch_may_be_empty(tmp_path: Path) -> None:
-    rows = [(f"p{at}", 0.5, f"s{at}", None, None) for at in range(256)]
+    rows = [(f"p{at}", at / 255, f"s{at}", None, None) for at in range(256)]
     publish(tmp_path, [_rows(), _rows(*rows)], Terms(prior=0.25, threshold=0.5, lineage={}), key=KEY)
 
     scores = _opened(tmp_path).get_many(row[0] for row in rows)
