@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from questline_core.errors import BadInput
+from questline_core.pb.broker_pb2 import Reject
 from questline_core.pb.telemetry_pb2 import Event
 from questline_core.stack.children import free_ports
 from questline_core.stack.supervisor import questline_command
@@ -120,6 +121,19 @@ async def test_an_event_that_breaks_the_contract_is_kept_by_the_gateway(
     assert len([m for m in broker.published if m.attributes["kind"] == "reject"]) == 2
     assert not report.complete
     assert "send at most 1048576" in report.first_rejected
+
+
+async def test_what_is_rejected_twice_has_one_id_so_that_it_can_become_one_event_only(
+    tmp_path: Path, address: str, broker: MemoryBroker
+) -> None:
+    file = written(tmp_path, row(event_name=None))
+
+    first, second = await importing(file, address), await importing(file, address)
+
+    assert (first.rejected, second.rejected) == (1, 1)
+    rejects = [Reject.FromString(message.data) for message in broker.published]
+    assert len({(reject.event_id, reject.payload) for reject in rejects}) == 1 < len(rejects) == 2
+    assert rejects[0].event_id
 
 
 async def test_progress_reaches_the_end_of_the_file(tmp_path: Path, address: str) -> None:

@@ -53,7 +53,7 @@ def import_(  # noqa: PLR0913 - each is an option of the command
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Send the events of a file through the gateway; a second import of a file adds nothing.
+    """Send the events of a file through the gateway; a second import of a file adds no event.
 
     Ends with exit code 1 when a line could not be read or an event was rejected; the others are stored all the same.
     """
