@@ -376,3 +376,24 @@ def test_traces_get_out_to_the_collector_where_one_is_named() -> None:
     assert {"game-gateway", "game-stream"} <= told
     assert policy["egress"] == [{"ports": [{"protocol": "TCP", "port": 4317}]}]
     assert "game-traces" not in template(laptop).stdout
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "port"),
+    [("http://ml-pipeline.kubeflow:8888", 8888), ("https://kfp.seen:444/pipeline", 444), ("https://kfp.seen", 443)],
+)
+def test_a_trigger_gets_out_to_the_kubeflow_that_it_is_told_of(endpoint: str, port: int) -> None:
+    """Also where the API server's addresses are named, which opens port 443 for nothing else."""
+    laptop = (f"--values={CHART}/values-laptop.yaml", "--set=networkPolicy.apiServer={10.0.0.2/32}")
+    told, silent = (
+        {
+            d["metadata"]["name"]: d["spec"]
+            for d in yaml.safe_load_all(template(*laptop, *more).stdout)
+            if d and d["kind"] == "NetworkPolicy"
+        }
+        for more in ((f"--set=trigger.env.QUESTLINE_KFP_ENDPOINT={endpoint}",), ())
+    )
+
+    out = silent["game-trigger"]["egress"]
+    assert told["game-trigger"]["egress"] == [*out, {"ports": [{"protocol": "TCP", "port": port}]}]
+    assert told["game-gateway"] == silent["game-gateway"]
