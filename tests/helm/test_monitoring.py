@@ -88,6 +88,14 @@ async def test_everything_that_is_shown_or_watched_is_told(told: Samples) -> Non
     assert asked - told.keys() == set()
 
 
+async def test_a_page_names_only_what_is_told(told: Samples) -> None:
+    pages = [path.read_text() for path in (*(ROOT / "docs").glob("*.md"), *ROOT.glob("*/README.md"))]
+    named = {name for page in pages for name in re.findall(r"`(questline_(?:gateway|lookup)_\w*[^\W_])`", page)}
+
+    assert "questline_gateway_turned_away_total" in named
+    assert named - told.keys() == set()
+
+
 async def test_every_label_that_is_asked_for_is_one_of_that_metric(told: Samples) -> None:
     for expression in expressions():
         known = set.union(*(told[name] for name in names_in(expression))) | ADDED_BY_THE_SCRAPE
