@@ -63,6 +63,14 @@ def test_no_file_and_no_function_is_longer_than_its_budget() -> None:
     assert (files, long) == ([], [])
 
 
+def test_the_top_of_the_kernel_knows_no_subject() -> None:
+    top = ROOT / "components" / "questline_core"
+    knowing = [
+        p.name for p in top.glob("*.py") if re.search(r"questline_core(\.| import )(spend|churn)\b", p.read_text())
+    ]
+    assert knowing == []
+
+
 TOUCHES_ENVIRONMENT = {
     "components/questline_core/grpc_polling.py": "sets what gRPC reads while it is imported",
     "components/questline_core/models/fast.py": "sets what ONNX Runtime reads while it is imported",

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
 if TYPE_CHECKING:
-    from questline_core.spend.metrics import Bin
+    from questline_core.metrics import Bin
 
 MODEL, OTHER = "#2f6fde", "#9aa3b5"
 """Colours of what a model says and of what it is held against."""

@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from questline_core import metrics
 from questline_core.churn import original
 from questline_core.churn.models import Predictions
 from questline_core.churn.tables import Split
-from questline_core.spend import metrics
 from questline_core.warehouse.port import Warehouse, open_warehouse
 
 USERS = Path(__file__).parents[3] / "shared" / "data" / "flood_it_users" / "users.csv"

@@ -10,8 +10,8 @@ import plotly.graph_objects as go
 import pytest
 from scipy.stats import binomtest
 
+from questline_core.metrics import Bin
 from questline_core.pages import calibration, figure, fill, guide, page, table, tiles
-from questline_core.spend.metrics import Bin
 
 
 def test_only_a_page_with_a_figure_holds_the_script_that_draws_it() -> None:

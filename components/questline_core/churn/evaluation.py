@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from questline_core import metrics
 from questline_core.churn.models import Predictions
 from questline_core.errors import BadInput
-from questline_core.spend import metrics
 from questline_core.spend.evaluation import Range
 
 _RESAMPLES = 1000
@@ -70,11 +70,6 @@ class Confusion:
         """Share of the leavers who were predicted; 0 when nobody left."""
         left = self.true_positives + self.false_negatives
         return self.true_positives / left if left else 0.0
-
-    @property
-    def accuracy(self) -> float:
-        """Share of the rows that were predicted right."""
-        return (self.true_positives + self.true_negatives) / self.rows
 
     @property
     def rows(self) -> int:

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 import numpy as np
 
+from questline_core import metrics
 from questline_core.churn.evaluation import Confusion, Costs, Evaluation, best_threshold, evaluate
 from questline_core.churn.models import KINDS, Predictions, importance, predict
-from questline_core.spend import metrics
+from questline_core.metrics import Bin, Curve
 from questline_core.spend.evaluation import Range
-from questline_core.spend.metrics import Bin, Curve
 from questline_core.warehouse.port import Warehouse
 
 THRESHOLD_FOLD = 8

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from questline_core import metrics
 from questline_core.churn.tables import DAY, HOUR, Rules, engagements
+from questline_core.metrics import Bin
 from questline_core.monitoring.answers import Answers
 from questline_core.monitoring.outcomes import PRIOR
-from questline_core.spend import metrics
-from questline_core.spend.metrics import Bin
 from questline_core.warehouse.port import Warehouse
 
 FIRST_DAY, LATER = "first 24 hours", "later"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata
 
-from questline_core.spend import metrics
+from questline_core import metrics
 from questline_core.spend.arrays import Examples, Floats, Predictions
 
 Ask = Callable[[Examples], Predictions]

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
+from questline_core.metrics import Curve
 from questline_core.pages import MODEL, OTHER, calibration, figure, fill, guide, page, table, tiles
 from questline_core.processes import write_atomically
 from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Floats, Predictions
 from questline_core.spend.evaluation import Evaluation
 from questline_core.spend.explain import Share
-from questline_core.spend.metrics import Curve
 
 _EXPLAINED_INPUTS = 10
 _LOW_TO_HIGH = [[0, "#2f6fde"], [0.5, "#c3c9d5"], [1, "#d6422f"]]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xgboost as xgb
 
+from questline_core import metrics
 from questline_core.features.online import NUMBERS, TEXTS
-from questline_core.spend import metrics
 from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Floats, Predictions
 
 EVENT_INPUTS = ("days_since_install", "local_hour", *TEXTS)

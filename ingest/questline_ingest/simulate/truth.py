@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from scipy.stats import rankdata
 
 from questline_core.errors import BadInput
-from questline_core.spend.metrics import losses, normalized_gini, pr_auc, roc_auc
+from questline_core.metrics import losses, normalized_gini, pr_auc, roc_auc
 from questline_ingest.simulate.comings import born, next_visit
 from questline_ingest.simulate.dice import Dice
 from questline_ingest.simulate.listener import Listener

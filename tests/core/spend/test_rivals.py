@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from questline_core.features.online import NUMBERS, TEXTS
+from questline_core.metrics import losses
 from questline_core.spend.arrays import Examples
-from questline_core.spend.metrics import losses
 from questline_core.spend.rivals import learning_curve, rivals
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from questline_core.spend.arrays import Floats
+Floats = NDArray[np.float64]
 
 _TINY = 1e-7  # a probability of exactly 0 or 1 would make one surprise cost infinitely much
 

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from questline_core.spend import metrics
-from questline_core.spend.metrics import Bin, Curve
+from questline_core import metrics
+from questline_core.metrics import Bin, Curve
 
 
 def floats(*values: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
