@@ -102,7 +102,7 @@ def _count(flags: pa.ChunkedArray[Any]) -> int:
 
 
 def _micros(times: pa.ChunkedArray[Any]) -> Any:
-    return times.cast(pa.int64()) if pa.types.is_timestamp(times.type) else times
+    return times.cast(pa.int64())
 
 
 def _empty(texts: pa.ChunkedArray[Any]) -> Any:

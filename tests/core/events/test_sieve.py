@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from google.protobuf.message import DecodeError
 
 from questline_core.events.checks import check, complete
 from questline_core.events.rows import to_table
-from questline_core.events.sieve import completed, doubtful
+from questline_core.events.sieve import ahead, completed, doubtful, first_of_each, late
 from questline_core.events.wire import read
 from questline_core.pb.telemetry_pb2 import Event
 
@@ -72,6 +73,31 @@ def test_columns_are_completed_as_one_event_is() -> None:
     expected = to_table(Event, events).drop_columns(["event_date", "clock_ahead"])
     assert found.drop_columns(["event_date", "clock_ahead"]).to_pylist() == expected.to_pylist()
     assert found["event_date"].to_pylist() == [given.event_date for given in events]
+
+
+def test_without_a_time_of_arrival_an_event_of_the_archive_came_at_its_own() -> None:
+    data = [event().SerializeToString(), event(received_time=5).SerializeToString()]
+
+    found = completed(read(Event, data), title="t", now_us=None)
+
+    assert found["received_time"].cast(pa.int64()).to_pylist() == [RIGHT["event_timestamp"], 5]
+
+
+def test_only_the_first_of_equal_ids_counts() -> None:
+    assert first_of_each(pa.chunked_array([["a", "b", "a"], ["c", "b"]])) == [0, 1, 3]
+    assert first_of_each(pa.chunked_array([["a", "b"]])) is None
+
+
+def test_a_client_is_late_after_72_hours_and_ahead_after_23() -> None:
+    hour, time = 3_600_000_000, RIGHT["event_timestamp"]
+    came = [("client", 72 * hour), ("client", 72 * hour + 1), ("import", 99 * hour), ("client", -24 * hour)]
+    events = [event(origin=origin) for origin, _ in came]
+    for given, (_, delay) in zip(events, came, strict=True):
+        complete(given, title="t", received_time=time + delay)
+    table = to_table(Event, events)
+
+    assert (late(table), ahead(table)) == (1, 1)
+    assert (late(table.slice(0, 0)), ahead(table.slice(0, 0))) == (0, 0)
 
 
 def test_any_bytes_are_an_event_or_refused_as_none() -> None:

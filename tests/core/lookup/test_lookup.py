@@ -78,22 +78,22 @@ def test_as_many_sources_as_fit_are_taken_and_a_batch_may_be_empty(tmp_path: Pat
 
 
 def test_many_players_in_many_batches_are_all_found(tmp_path: Path) -> None:
-    players = [hashlib.sha256(str(at).encode()).hexdigest() for at in range(20_000)]
+    players = [hashlib.sha256(str(at).encode()).hexdigest() for at in range(40_000)]
     batches = [
         _rows(
-            *((player, at / 20_000, f"s{at % 7}", at % 3 - 1 if at % 3 else None, [str(at % 5)]) for at, player in part)
+            *((player, at / 40_000, f"s{at % 7}", at % 3 - 1 if at % 3 else None, [str(at % 5)]) for at, player in part)
         )
-        for part in (list(enumerate(players))[start : start + 6_000] for start in range(0, 20_000, 6_000))
+        for part in (list(enumerate(players))[start : start + 6_000] for start in range(0, 40_000, 6_000))
     ]
     told = publish(tmp_path, batches, Terms(prior=0.5, threshold=0.5, lineage={}), key=KEY)
 
     scores = _opened(tmp_path).get_many(players)
 
-    assert told.players == 20_000
+    assert told.players == 40_000
     for at, score in enumerate(scores):
-        assert abs(score.probability - at / 20_000) < 1e-7
+        assert abs(score.probability - at / 40_000) < 1e-7
         assert score[1:] == (f"s{at % 7}", (None, False, True)[at % 3], (str(at % 5),))
-    assert (tmp_path / told.generation / "players.mdb").stat().st_size < 20_000 * 36
+    assert (tmp_path / told.generation / "players.mdb").stat().st_size < 40_000 * 36
 
 
 def test_the_file_holds_hashes_and_no_ids(tmp_path: Path) -> None:
