@@ -34,6 +34,12 @@ def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Install:
     return add
 
 
+@pytest.fixture
+def alone(install: Install) -> None:
+    """No package needs another one: to look through all that are installed here takes a second."""
+    install("questline", "1.0")
+
+
 def found(settings: PlatformSettings) -> dict[str, Finding]:
     return {one.check: one for one in examine_machine(settings)}
 
@@ -76,6 +82,7 @@ def test_a_clash_is_bad_and_says_how_to_mend_it(install: Install, tmp_path: Path
     assert "uv sync" in packages.fix
 
 
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize(("system", "verdict"), [("Linux", Verdict.GOOD), ("Darwin", Verdict.BAD)])
 def test_another_system_than_linux_is_bad(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: str, verdict: Verdict
@@ -85,6 +92,7 @@ def test_another_system_than_linux_is_bad(
     assert found(PlatformSettings.read(home=tmp_path))["system"].verdict is verdict
 
 
+@pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize(
     ("free_bytes", "verdict"), [(LEAST_FREE_BYTES - 1, Verdict.BAD), (LEAST_FREE_BYTES, Verdict.GOOD)]
 )
@@ -98,10 +106,12 @@ def test_too_little_room_is_bad_and_says_where(
     assert (room.verdict, room.found) == (verdict, f"2.0 GB are free at {tmp_path}")
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_home_that_will_be_made_is_good(tmp_path: Path) -> None:
     assert found(PlatformSettings.read(home=tmp_path / "a" / "b"))["home"].verdict is Verdict.GOOD
 
 
+@pytest.mark.usefixtures("alone")
 def test_a_home_that_cannot_be_written_is_bad_and_the_folder_that_keeps_it_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
