@@ -33,11 +33,16 @@ def log(*, count: Annotated[int, typer.Option(min=1, help="How many decisions to
     """Show what was decided, newest first, and what became of the runs."""
     from questline_pipelines.trigger.process import opened
     from questline_pipelines.trigger.settings import TriggerSettings
+    from questline_pipelines.trigger.starter import RUNNING, Here
 
-    with opened(TriggerSettings.read_existing()) as ledger:
+    settings = TriggerSettings.read_existing()
+    here = None if settings.kfp_endpoint else Here(settings.paths.pipelines)
+    with opened(settings) as ledger:
         entries = ledger.latest(count)
     for one in entries:
-        at = datetime.fromtimestamp(one.at_s, UTC)
-        print(f"{at:%Y-%m-%d %H:%M:%S}  {one.action:8} {one.cause}: {one.decision} {one.run or ''} {one.outcome or ''}")
+        at, outcome = datetime.fromtimestamp(one.at_s, UTC), one.outcome or ""
+        if here and one.run and outcome == RUNNING:  # of a run here the next look would tell no more
+            outcome = here.outcome(one.run)
+        print(f"{at:%Y-%m-%d %H:%M:%S}  {one.action:8} {one.cause}: {one.decision} {one.run or ''} {outcome}")
     if not entries:
         print("nothing was decided yet")

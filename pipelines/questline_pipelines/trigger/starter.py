@@ -88,7 +88,18 @@ class Here:
 
     def outcome(self, run: str) -> str:
         """See `Starter`."""
-        return self._outcomes.get(run, "it broke off when the trigger ended")
+        return self._outcomes.get(run) or self._found(run)
+
+    def _found(self, run: str) -> str:
+        """Tell what became of a run that another process started, by what it left: its turn, or its record."""
+        pipeline, *_ = run.rsplit("-", 3)
+        if going_on(self._folder, pipeline) == run:
+            return RUNNING
+        try:
+            error = json.loads((self._folder / "runs" / run / "run.json").read_bytes())["error"]
+        except FileNotFoundError:
+            return "it broke off when the trigger ended"
+        return str(error).splitlines()[0] if error else DONE
 
     def learned(self, pipeline: str) -> Learned | None:
         """See `Starter`."""

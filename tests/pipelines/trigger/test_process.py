@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +13,11 @@ import pytest
 
 from questline_core.errors import NotReady
 from questline_core.stack.supervisor import Supervisor
+from questline_pipelines.trigger.ledger import STARTED, Entry
 from questline_pipelines.trigger.process import opened
+from questline_pipelines.trigger.settings import TriggerSettings
+from questline_pipelines.trigger.starter import RUNNING
+from questline_pipelines.turns import turn
 
 # The supervisor lets go of a process that it started: the next one finds it by its file.
 pytestmark = pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
@@ -54,6 +59,34 @@ def test_new_labels_start_one_run_and_the_log_tells_what_became_of_it(
         patch.setenv("QUESTLINE_HOME", str(game.home))
         questline(["trigger", "log"], standalone_mode=False)
     assert "40 new labels: started spend-" in capsys.readouterr().out
+
+
+def test_the_log_tells_what_is_so_of_runs_whose_trigger_was_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from questline_core.cli import questline
+
+    settings = TriggerSettings(home=tmp_path)
+    ended, failed, gone = (f"spend-20260101-12000{number}-abcd" for number in range(3))
+    for run, error in ((ended, None), (failed, "train failed: no luck\nits log"), ("spend-other", None)):
+        place = settings.paths.pipelines / "runs" / run
+        place.mkdir(parents=True)
+        (place / "run.json").write_text(json.dumps({"error": error}))
+    with turn(settings.paths.pipelines, "spend") as going, opened(settings) as ledger:
+        for at, run in enumerate((ended, failed, gone, going)):
+            ledger.add(
+                Entry(key=run, at_s=at, action="spend", cause="labels", decision=STARTED, run=run, outcome=RUNNING)
+            )
+        monkeypatch.setenv("QUESTLINE_HOME", str(tmp_path))
+        questline(["trigger", "log"], standalone_mode=False)
+
+    told = [line.partition(": started ")[2] for line in capsys.readouterr().out.splitlines()]
+    assert told == [
+        f"{going} running",
+        f"{gone} it broke off when the trigger ended",
+        f"{failed} train failed: no luck",
+        f"{ended} done",
+    ]
 
 
 def test_two_triggers_never_work_on_one_home(game: Any) -> None:
