@@ -60,6 +60,19 @@ def test_what_breaks_a_rule_is_in_doubt_and_takes_no_other_with_it(fields: dict[
     assert rows_in_doubt([event(), wrong, event(event_date="20231114", client_time=0)]) == [1]
 
 
+def test_what_lies_just_within_a_limit_is_not_in_doubt() -> None:
+    full = event(
+        event_id="x" * 128,
+        event_name="n\n" * 64,
+        user_pseudo_id="ü" * 256,
+        title="t" * 64,
+        event_params=[{"key": "k"}] * 256,
+        user_properties=[{"key": "ж" * 128}],
+    )
+
+    assert rows_in_doubt([full, event()]) == []
+
+
 def test_columns_are_completed_as_one_event_is() -> None:
     events = [
         event(),
