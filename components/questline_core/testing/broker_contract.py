@@ -14,7 +14,10 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Protocol
 
+import pytest
+
 from questline_core.broker.port import EVENT, MAX_ATTEMPTS, MESSAGE_ID, Broker, Delivery, Message, open_broker
+from questline_core.errors import BrokerFull
 
 LEASE_S = 60.0
 """Longer than a test."""
@@ -248,6 +251,28 @@ class BrokerContract:
         await broker.publish([])
 
         assert broker.pull(max_messages=1, lease_s=LEASE_S) == []
+
+    async def test_a_caller_that_gives_up_does_not_disturb_the_others(self, bench: BrokerBench) -> None:
+        """Those that are published together with it, too."""
+        broker = bench.open()
+        impatient = asyncio.create_task(broker.publish([message("a")]))
+        patient = asyncio.create_task(broker.publish([message("b")]))
+        await asyncio.sleep(0)
+        impatient.cancel()
+
+        await patient
+
+        assert "b" in drain(broker)
+
+    async def test_a_message_that_cannot_be_stored_leaves_the_broker_working(self, bench: BrokerBench) -> None:
+        """Whoever published it is told why."""
+        broker = bench.open()
+        with pytest.raises(BrokerFull, match="TypeError"):
+            await broker.publish([Message(data=b"", attributes={"id": object()})])  # type: ignore[dict-item]
+
+        await broker.publish([message("a")])
+
+        assert drain(broker) == ["a"]
 
 
 class CountingBrokerContract(BrokerContract):

@@ -16,7 +16,6 @@ import pytest
 
 from questline_core.broker.port import MAX_ATTEMPTS, MESSAGE_ID, REJECT, Message
 from questline_core.broker.spool import positions, writer
-from questline_core.errors import BrokerFull
 from questline_core.testing.broker_contract import drain, message, names
 from questline_core.testing.spool_bench import SpoolBench, payloads
 
@@ -68,28 +67,6 @@ async def test_the_event_loop_goes_on_while_a_commit_waits(bench: SpoolBench) ->
     lock.close()
     await publishing
     assert longest < 0.2
-
-
-async def test_a_caller_that_gives_up_does_not_disturb_the_others(bench: SpoolBench) -> None:
-    spool = bench.open(process="gateway-0")
-    impatient = asyncio.create_task(spool.publish([message("a")]))
-    patient = asyncio.create_task(spool.publish([message("b")]))
-    await asyncio.sleep(0)
-    impatient.cancel()
-
-    await patient
-
-    assert "b" in drain(spool)
-
-
-async def test_a_message_that_cannot_be_stored_leaves_the_spool_working(bench: SpoolBench) -> None:
-    spool = bench.open(process="gateway-0")
-    with pytest.raises(BrokerFull, match="TypeError"):
-        await spool.publish([Message(data=b"", attributes={"id": object()})])  # type: ignore[dict-item]
-
-    await spool.publish([message("a")])
-
-    assert drain(spool) == ["a"]
 
 
 async def test_closing_commits_what_waits(bench: SpoolBench) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -101,6 +103,22 @@ def test_who_was_forgotten_is_gone_when_everybody_is_written_again(
     assert store.get("bert-who-leaves") is None
     assert b"bert-who-leaves" not in (tmp_path / "features" / "data.mdb").read_bytes()
     assert known(store, warehouse) == {"anna"}
+
+
+def test_everybody_is_written_again_when_a_day_is_over_and_not_before(
+    warehouse: Warehouse, store: FeatureStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(monotonic=lambda: 100_000.0)
+    monkeypatch.setattr(follow, "time", clock)
+    follower = Follower(store)
+    fill(warehouse, [came("anna", MONDAY)])
+    looks = [follower.look(warehouse)]
+
+    for seconds in (100_000.0 + 86_399, 100_000.0 + 86_400, 100_000.0 + 86_401):
+        clock.monotonic = partial(float, seconds)
+        looks.append(follower.look(warehouse))
+
+    assert looks == [1, 0, 1, 0]
 
 
 def test_too_many_players_to_name_are_all_of_them(
