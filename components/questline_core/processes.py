@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class ReadyFile:
     def update(self, **facts: Any) -> None:
         """Write new counters or addresses beside the ones that stay."""
         self.facts |= facts
-        write_atomically(self.path, json.dumps({"pid": os.getpid(), **self.facts}))
+        write_atomically(self.path, json.dumps({"pid": os.getpid(), "host": socket.gethostname(), **self.facts}))
 
 
 @contextmanager
@@ -64,8 +65,29 @@ def announced(run: Path, process: str, **facts: Any) -> Iterator[ReadyFile]:
 
 def read_ready(run: Path, process: str) -> Mapping[str, Any] | None:
     """Read what a process announced; None when it announced nothing or has died since."""
+    facts = _announcement(run, process)
+    facts.pop("host", None)
+    return facts if facts and psutil.pid_exists(facts["pid"]) else None
+
+
+def look_around(run: Path, process: str) -> tuple[Mapping[str, Any] | None, str]:
+    """Look for a process that nobody here started: give what it announced, or the other host on which it did.
+
+    A pod sees the announcements of its neighbours on a volume, and not whether they still run.
+    """
+    facts = _announcement(run, process)
+    if facts.get("host") != socket.gethostname():
+        return None, facts.get("host", "")
+    try:
+        reused = psutil.Process(facts["pid"]).create_time() > (run / f"{process}.json").stat().st_mtime
+    except (psutil.NoSuchProcess, FileNotFoundError):
+        return None, ""
+    return None if reused else read_ready(run, process), ""
+
+
+def _announcement(run: Path, process: str) -> dict[str, Any]:
     try:
         facts: dict[str, Any] = json.loads((run / f"{process}.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        return None
-    return facts if psutil.pid_exists(facts["pid"]) else None
+        return {}
+    return facts

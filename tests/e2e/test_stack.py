@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from questline_core.errors import BadInput, NotReady
+from questline_core.processes import announced
 from questline_core.settings import Home
 from questline_core.stack.children import free_ports
 from questline_core.stack.supervisor import Supervisor, questline_command
@@ -106,3 +107,30 @@ def test_a_process_that_ends_at_its_start_is_not_explained_by_an_earlier_one(tmp
         supervisor.wait_ready("stream")
 
     assert "last week" not in str(told.value)
+
+
+def test_status_tells_what_can_be_known_of_processes_that_nobody_started_here(tmp_path: Path) -> None:
+    settings, run = {"QUESTLINE_HOME": str(tmp_path), "COLUMNS": "200"}, Home(tmp_path).run
+    with (
+        announced(run, "gateway", listen="127.0.0.1:7777"),  # as in the pod of a gateway
+        announced(run, "serving"),
+        announced(run, "stream"),
+        announced(run, "trigger"),
+    ):
+        for neighbour in ("stream", "trigger"):
+            file = run / f"{neighbour}.json"
+            file.write_text(json.dumps(json.loads(file.read_text()) | {"host": "game-pod-7"}))
+        os.utime(run / "serving.json", (0, 0))  # before this process began: another one's, whose pid came again
+
+        told = questline(settings, "status", "--json")
+        shown = questline(settings, "status").stdout.splitlines()
+
+    states = json.loads(told.stdout)
+    assert told.returncode == 1
+    assert (states["gateway"]["pid"], states["gateway"]["ready"]) == (os.getpid(), True)
+    assert (states["serving"]["pid"], states["serving"]["elsewhere"]) == (None, "")
+    assert (states["trigger"]["pid"], states["trigger"]["elsewhere"]) == (None, "game-pod-7")
+    words = [line.split()[:2] for line in shown[1:]]
+    assert words == [["serving", "not"], ["gateway", "ready"], ["stream", "not"], ["trigger", "not"]]
+    assert "not seen" in shown[3]
+    assert "announced itself on game-pod-7" in shown[3]

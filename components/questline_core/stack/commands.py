@@ -34,7 +34,8 @@ def up(
                 started.append(name)
         for name in names:
             with console.status(f"waiting for the {name}"):
-                supervisor.wait_ready(name)
+                if not supervisor.state(name).ready:
+                    supervisor.wait_ready(name)
             console.print(f"the {name} is ready")
     except (QuestlineError, KeyboardInterrupt):
         for name in started:
@@ -45,14 +46,19 @@ def up(
 
 
 def status(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for another program.")] = False) -> None:
-    """Show which processes run, where they listen and what they counted; exit code 1 when one does not run."""
+    """Show which processes run, where they listen and what they counted; exit code 1 when one is not seen to run."""
     from questline_core.stack.supervisor import BY_ITSELF, SERVICES
 
     supervisor = _supervisor()
     by_itself = (supervisor.state(name) for name in BY_ITSELF)
-    states = [*(supervisor.state(name) for name in SERVICES), *(state for state in by_itself if state.pid)]
+    states = [
+        *(supervisor.state(name) for name in SERVICES),
+        *(state for state in by_itself if state.pid or state.elsewhere),
+    ]
     if as_json:
-        print(json.dumps({s.name: {"pid": s.pid, "ready": s.ready, **s.facts} for s in states}))
+        print(
+            json.dumps({s.name: {"pid": s.pid, "ready": s.ready, "elsewhere": s.elsewhere, **s.facts} for s in states})
+        )
     else:
         _print_states(states)
     if not all(state.ready for state in states):
@@ -107,9 +113,13 @@ def _print_states(states: list[ProcessState]) -> None:
     for column in ("process", "state", "pid", "what it says"):
         table.add_column(column, overflow="fold")
     for state in states:
-        words = "ready" if state.ready else "starting" if state.pid else "not running"
-        colour = {"ready": "green", "starting": "yellow", "not running": "red"}[words]
+        words = (
+            "ready" if state.ready else "starting" if state.pid else "not seen" if state.elsewhere else "not running"
+        )
+        colour = {"ready": "green", "not running": "red"}.get(words, "yellow")
         facts = {key: value for key, value in state.facts.items() if key != "pid" and value not in ("", {})}
         said = ", ".join(f"{key}: {value}" for key, value in facts.items())
+        if state.elsewhere:
+            said = f"announced itself on {state.elsewhere}, which is not seen from here; `kubectl get pods` shows pods"
         table.add_row(state.name, f"[{colour}]{words}[/]", str(state.pid or "-"), said)
     Console().print(table)

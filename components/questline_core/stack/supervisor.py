@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 
 from questline_core.errors import NotReady
-from questline_core.processes import read_ready, write_atomically
+from questline_core.processes import look_around, read_ready, write_atomically
 from questline_core.settings import Home
 
 SERVICES: Mapping[str, Sequence[str]] = {
@@ -48,6 +48,8 @@ class ProcessState:
     ready: bool
     facts: Mapping[str, Any]
     """What the process announced: addresses and counters."""
+    elsewhere: str = ""
+    """The host where it announced itself, if that is not this one: whether it runs there cannot be seen from here."""
 
 
 @dataclass(slots=True)
@@ -119,9 +121,13 @@ class Supervisor:
 
     def state(self, name: str) -> ProcessState:
         """Tell whether a process runs and what it announced."""
-        process = self._process(name)
-        facts = read_ready(self.home.run, name) if process else None
-        return ProcessState(name=name, pid=process.pid if process else None, ready=facts is not None, facts=facts or {})
+        process, elsewhere = self._process(name), ""
+        if process:
+            facts = read_ready(self.home.run, name)
+        else:
+            facts, elsewhere = look_around(self.home.run, name)
+        pid = process.pid if process else facts["pid"] if facts else None
+        return ProcessState(name=name, pid=pid, ready=facts is not None, facts=facts or {}, elsewhere=elsewhere)
 
     def stop(self, name: str) -> bool:
         """End one process and all that it started: politely first, by force after `STOP_TIMEOUT_S`.
