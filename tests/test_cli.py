@@ -23,6 +23,8 @@ LOOKING = (
     ("monitor",),
     ("trigger", "log"),
     ("forget", "somebody"),
+    ("keys", "list"),
+    ("keys", "revoke", "k1"),
 )
 """What makes nothing, and so must have something to look at."""
 

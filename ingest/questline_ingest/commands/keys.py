@@ -18,12 +18,15 @@ KeysFile = Annotated[
 ]
 
 
-def _open(file: Path | None) -> Keys:
+def _open(file: Path | None, *, made: bool = False) -> Keys:
+    """Open the file of the keys; one under a home may be `made`, with the home, or must be looked for in one."""
     from questline_ingest.auth.keys import Keys
     from questline_ingest.settings import GatewaySettings
 
-    settings = GatewaySettings.read()
-    return Keys(file or settings.keys or settings.paths.root / "keys.json")
+    if named := file or GatewaySettings.read().keys:
+        return Keys(named)
+    settings = GatewaySettings.read() if made else GatewaySettings.read_existing()
+    return Keys(settings.paths.root / "keys.json")
 
 
 def _audit(action: str, key: Key) -> None:
@@ -46,7 +49,7 @@ def create(
     file: KeysFile = None,
 ) -> None:
     """Make a key and print it. It is shown this once; the file keeps only a digest."""
-    key, text = _open(file).create(title, role="admin" if admin else "game", sandbox=sandbox)
+    key, text = _open(file, made=True).create(title, role="admin" if admin else "game", sandbox=sandbox)
     _audit("key created", key)
     print(text)
 
