@@ -95,6 +95,18 @@ async def test_a_server_that_stays_away_is_refused_with_advice() -> None:
         await broker.publish([message("a")])
 
 
+async def test_what_is_under_way_when_its_loop_ends_is_not_said_to_be_stored() -> None:
+    with closing(open_pubsub("questline/never/never", endpoint="127.0.0.1:9", give_up_s=60)) as broker:
+        publishing = asyncio.create_task(broker.publish([message("a")]))
+        for _ in range(10):  # turns of the loop, until the request is under way
+            await asyncio.sleep(0)
+        for task in asyncio.all_tasks() - {asyncio.current_task(), publishing}:
+            task.cancel()  # as the end of a loop does
+
+        with pytest.raises(BrokerFull, match="the event loop ends"):
+            await publishing
+
+
 async def test_a_topic_that_does_not_exist_is_a_sentence_at_once(emulator: str) -> None:
     with closing(open_pubsub("questline/missing/missing", endpoint=emulator)) as broker:
         with pytest.raises(NotReady, match=r"refused to publish to projects/questline/topics/missing \(NOT_FOUND"):
