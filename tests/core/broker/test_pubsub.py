@@ -95,6 +95,26 @@ async def test_a_server_that_stays_away_is_refused_with_advice() -> None:
         await broker.publish([message("a")])
 
 
+async def test_what_would_not_fill_a_request_waits_for_the_answer_to_one_of_two() -> None:
+    with closing(open_pubsub("questline/never/never", endpoint="127.0.0.1:9", give_up_s=60)) as broker:
+        publishing = list[asyncio.Task[None]]()
+
+        async def publish(messages: int) -> tuple[int, int]:
+            """Publish so many, and tell the requests that are under way then, and the messages that wait for one."""
+            publishing.append(asyncio.create_task(broker.publish([message("m")] * messages)))
+            for _ in range(10):  # turns of the loop
+                await asyncio.sleep(0)
+            assert broker._publisher
+            return broker._publisher._lane.under_way, broker._publisher._lane.messages
+
+        assert [await publish(1) for _ in range(4)] == [(1, 0), (2, 0), (2, 1), (2, 2)]
+        full = [await publish(REQUEST_MESSAGES) for _ in range(8)]
+        assert [requests for requests, _ in full] == [4, 5, 6, 7, 8, 8, 8, 8]
+        for task in publishing:
+            task.cancel()
+        await asyncio.wait(publishing)
+
+
 async def test_what_is_under_way_when_its_loop_ends_is_not_said_to_be_stored() -> None:
     with closing(open_pubsub("questline/never/never", endpoint="127.0.0.1:9", give_up_s=60)) as broker:
         publishing = asyncio.create_task(broker.publish([message("a")]))
