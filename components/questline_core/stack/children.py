@@ -9,12 +9,17 @@ import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import cycle, islice
+from random import sample
 from typing import Any
 
 import psutil
 
 from questline_core.errors import NotReady, QuestlineError
 from questline_core.stack.supervisor import die_with_parent, end_tree, questline_command
+
+_PORTS = range(20_000, 32_000)  # below those that systems give to outgoing connections
+_ports = cycle(sample(_PORTS, len(_PORTS)))
 
 
 class CommandFailed(QuestlineError):
@@ -74,13 +79,21 @@ def ask(*arguments: str, environment: Mapping[str, str], timeout_s: float = 900.
 
 
 def free_ports(count: int) -> list[int]:
-    """Find ports on the loopback address that nobody listens on now."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Find ports on the loopback address that nobody listens on now, and that no outgoing connection will be given.
+
+    Raises:
+        NotReady: there are none left.
+    """
+    found = list[int]()
+    for port in islice(_ports, len(_PORTS)):
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                found.append(port)
+        except OSError:
+            continue  # somebody listens there
+        if len(found) == count:
+            return found
+    raise NotReady(f"fewer than {count} ports from {_PORTS[0]} to {_PORTS[-1]} are free; end what uses them")
 
 
 @contextmanager
