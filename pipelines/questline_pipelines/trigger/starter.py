@@ -105,7 +105,7 @@ class Here:
         """See `Starter`."""
         for record in sorted(self._folder.glob(f"runs/{pipeline}-[0-9]*/run.json"), reverse=True):
             run = json.loads(record.read_bytes())
-            if not run["error"]:
+            if not run["error"] and "parameters" in run:  # records of earlier versions lack them
                 until = run["metrics"]["last_micros"]
                 return Learned(data_version=run["parameters"]["data_version"], until_micros=until)
         return None

@@ -139,6 +139,14 @@ def test_what_runs_on_this_machine_learned_stands_in_the_latest_that_came_to_its
     assert Here(tmp_path).learned("churn") is None
 
 
+def test_a_record_of_an_earlier_version_does_not_tell_what_its_run_learned(tmp_path: Path) -> None:
+    record = tmp_path / "runs" / "spend-20260101-120000-abcd" / "run.json"
+    record.parent.mkdir(parents=True)
+    record.write_text(json.dumps({"metrics": {"last_micros": 11}, "error": None}))
+
+    assert Here(tmp_path).learned("spend") is None
+
+
 def test_a_failed_run_leaves_its_labels_to_the_next_but_is_not_repeated_on_the_same_data(
     game: Any, desk: Any, starter: Any
 ) -> None:
