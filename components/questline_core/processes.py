@@ -76,13 +76,14 @@ def look_around(run: Path, process: str) -> tuple[Mapping[str, Any] | None, str]
     A pod sees the announcements of its neighbours on a volume, and not whether they still run.
     """
     facts = _announcement(run, process)
-    if facts.get("host") != socket.gethostname():
-        return None, facts.get("host", "")
+    host = facts.pop("host", "")
+    if host != socket.gethostname():
+        return None, host
     try:
         reused = psutil.Process(facts["pid"]).create_time() > (run / f"{process}.json").stat().st_mtime
     except (psutil.NoSuchProcess, FileNotFoundError):
         return None, ""
-    return None if reused else read_ready(run, process), ""
+    return None if reused else facts, ""
 
 
 def _announcement(run: Path, process: str) -> dict[str, Any]:

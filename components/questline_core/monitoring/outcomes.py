@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from questline_core import metrics
-from questline_core.metrics import Bin
+from questline_core.metrics import Bin, Floats
 from questline_core.models.store import latest
 from questline_core.monitoring.answers import Answers
-from questline_core.spend.arrays import Floats
 from questline_core.warehouse.files import sql
 from questline_core.warehouse.port import Warehouse
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from questline_core.errors import BadInput
 from questline_core.features.online import NUMBERS, TEXTS
+from questline_core.metrics import Floats
 
-Floats = NDArray[np.float64]
 Texts = NDArray[np.object_]
 
 NOMINAL_COVERAGE = 0.8

@@ -13,9 +13,9 @@ import numpy as np
 
 from questline_core import metrics
 from questline_core.errors import BadInput
-from questline_core.metrics import Bin, Curve
+from questline_core.metrics import Bin, Curve, Floats
 from questline_core.processes import write_atomically
-from questline_core.spend.arrays import Examples, Floats, Predictions, read_examples
+from questline_core.spend.arrays import Examples, Predictions, read_examples
 
 _RANGES = ("log_loss_gain", "roc_auc", "normalized_gini", "rmse_gain", "total_error")
 LEAST_SLICE_ROWS, LEAST_SLICE_POSITIVES = 300, 20

@@ -10,7 +10,8 @@ import numpy as np
 from scipy.stats import rankdata
 
 from questline_core import metrics
-from questline_core.spend.arrays import Examples, Floats, Predictions
+from questline_core.metrics import Floats
+from questline_core.spend.arrays import Examples, Predictions
 
 Ask = Callable[[Examples], Predictions]
 

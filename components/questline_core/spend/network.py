@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from questline_core.features.online import NUMBERS, TEXTS
-from questline_core.spend.arrays import Examples, Floats
+from questline_core.metrics import Floats
+from questline_core.spend.arrays import Examples
 from questline_core.spend.search import Settings
 
 OUTPUTS = ("value", "lower_bound", "upper_bound", "probability")

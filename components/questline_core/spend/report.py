@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from questline_core.metrics import Curve
+from questline_core.metrics import Curve, Floats
 from questline_core.pages import MODEL, OTHER, calibration, figure, fill, guide, page, table, tiles
 from questline_core.processes import write_atomically
-from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Floats, Predictions
+from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Predictions
 from questline_core.spend.evaluation import Evaluation
 from questline_core.spend.explain import Share
 

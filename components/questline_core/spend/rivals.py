@@ -7,7 +7,8 @@ import xgboost as xgb
 
 from questline_core import metrics
 from questline_core.features.online import NUMBERS, TEXTS
-from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Floats, Predictions
+from questline_core.metrics import Floats
+from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Predictions
 
 EVENT_INPUTS = ("days_since_install", "local_hour", *TEXTS)
 """What an event tells by itself, as the original's request does; of ids and absolute clocks later days repeat none."""

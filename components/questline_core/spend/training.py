@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from questline_core.errors import BadInput
 from questline_core.features.online import NUMBERS, TEXTS, missing_inputs
-from questline_core.metrics import losses
+from questline_core.metrics import Floats, losses
 from questline_core.models.store import FAST
 from questline_core.processes import write_atomically
-from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, Floats, read_examples
+from questline_core.spend.arrays import NOMINAL_COVERAGE, Examples, read_examples
 from questline_core.spend.fast import write_fast
 from questline_core.spend.network import (
     MEMBERS,

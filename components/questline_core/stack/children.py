@@ -9,8 +9,8 @@ import socket
 import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from itertools import cycle, islice
-from random import sample
+from itertools import chain, cycle, islice
+from secrets import randbelow
 from typing import Any
 
 import psutil
@@ -19,7 +19,8 @@ from questline_core.errors import NotReady, QuestlineError
 from questline_core.stack.supervisor import die_with_parent, end_tree, questline_command
 
 _PORTS = range(20_000, 32_000)  # below those that systems give to outgoing connections
-_ports = cycle(sample(_PORTS, len(_PORTS)))
+_first = randbelow(len(_PORTS))
+_ports = cycle(chain(_PORTS[_first:], _PORTS[:_first]))
 
 
 class CommandFailed(QuestlineError):

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from questline_core.spend.arrays import Examples, Floats, Predictions
+from questline_core.metrics import Floats
+from questline_core.spend.arrays import Examples, Predictions
 from questline_core.spend.explain import Share, permutation_importance, shares
 
 ROWS = 400

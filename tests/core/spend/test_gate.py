@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from questline_core.errors import BadInput
-from questline_core.spend.arrays import Examples, Floats, Predictions
+from questline_core.metrics import Floats
+from questline_core.spend.arrays import Examples, Predictions
 from questline_core.spend.evaluation import Evaluation, measure
 from questline_core.spend.gate import judge, read_evaluation
 
